@@ -1,0 +1,47 @@
+"""What every data set is to the rest of the harness."""
+
+import hashlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+SPLITS = ("training", "validation", "test")
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """Fields with their splits; pixels are read only when asked for.
+
+    Both readers take a field's name, can be pickled and raise `HarnessError` for a file that cannot be used.
+
+    Attributes
+    ----------
+    name : str
+        "synthetic", "bbbc039" or the folder's name.
+    digest : str
+        SHA-256, in hexadecimal, over the content that is there: neither paths nor times.
+    splits : dict of str to tuple of str
+        "training", "validation" and "test" to the names of their fields, in the order of the split list.
+    read_image : callable
+        Field name to image, 2-D, of the dtype it was stored in.
+    read_nuclei : callable
+        Field name to label image, 2-D int32, 0 background; None where the field is not annotated.
+    """
+
+    name: str
+    digest: str
+    splits: dict[str, tuple[str, ...]]
+    read_image: Callable[[str], np.ndarray]
+    read_nuclei: Callable[[str], np.ndarray | None]
+
+
+def digest_of(files: Iterable[tuple[str, str]]) -> str:
+    """SHA-256 in hexadecimal over pairs of file name and the file's own SHA-256, whatever their order."""
+    lines = sorted(f"{sha256}  {name}\n" for name, sha256 in files)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def split_list_names(text: str) -> list[str]:
+    """Names in a split list, one a line; blank lines and the kind of line end do not count."""
+    return [line.strip() for line in text.split("\n") if line.strip()]
