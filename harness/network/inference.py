@@ -1,0 +1,32 @@
+"""A trained network applied to whole fields."""
+
+import numpy as np
+
+from harness import tiles
+
+VERSION = 1
+
+
+def predict_field(model, image, size=tiles.SIZE):
+    """Class maps of a field's tiles, and of the whole field stitched from them.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From normalised tiles to class probabilities.
+    image : (H, W) ndarray
+        Intensities as stored; fields smaller than a tile are padded by reflection.
+    size : int
+        Side of a tile in px.
+
+    Returns
+    -------
+    tile_maps : (N, size, size) uint8 ndarray
+        Class map of each tile, as the paper scores them; in the order of `tiles.tile_corners`.
+    field_map : (H, W) uint8 ndarray
+        Class map of the field, from the blended probabilities.
+    """
+    batch = np.stack([tiles.normalise(tile) for tile in tiles.cut(image, size)])[..., None]
+    probabilities = np.concatenate([np.asarray(model.predict_on_batch(tile[None])) for tile in batch])
+    field_map = tiles.stitch(probabilities, image.shape).argmax(-1).astype(np.uint8)
+    return probabilities.argmax(-1).astype(np.uint8), field_map

@@ -1,0 +1,120 @@
+"""Fields cut into tiles, and tiles put together again.
+
+The paper (section 2.1) crops each field into four windows of 512x512 px and uses every flip and rotation of them.
+"""
+
+import math
+
+import numpy as np
+
+VERSION = 1
+SIZE = 512
+ORIENTATIONS = 8
+
+
+def tile_corners(shape, size=SIZE):
+    """Corners of the fewest evenly spaced windows that cover a field.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Height and width of the field in px.
+    size : int
+        Side of the square window in px.
+
+    Returns
+    -------
+    list of (int, int)
+        Row and column of each window's first pixel, row by row. A field of 520x696 px gives (0, 0), (0, 184),
+        (8, 0), (8, 184). A side shorter than the window gets the single corner 0.
+    """
+    rows, columns = (_starts(length, size) for length in shape)
+    return [(row, column) for row in rows for column in columns]
+
+
+def _starts(length, size):
+    count = math.ceil(length / size)
+    return [round(start) for start in np.linspace(0, max(length - size, 0), count)]
+
+
+def cut(field, size=SIZE):
+    """Cut a field into its tiles; fields smaller than a tile are padded by reflection.
+
+    Parameters
+    ----------
+    field : (H, W) ndarray
+        Image, label image or class map.
+    size : int
+        Side of a tile in px.
+
+    Returns
+    -------
+    (N, size, size) ndarray
+        Copies of the windows at `tile_corners`, of the field's dtype.
+    """
+    padding = [(0, max(size - length, 0)) for length in field.shape]
+    padded = np.pad(field, padding, mode="reflect")
+    return np.stack([padded[y:y + size, x:x + size] for y, x in tile_corners(field.shape, size)])
+
+
+def normalise(tile):
+    """Subtract a tile's own mean and divide by its own standard deviation.
+
+    Parameters
+    ----------
+    tile : (H, W) ndarray
+        Intensities of any real dtype.
+
+    Returns
+    -------
+    (H, W) float32 ndarray
+        Mean 0 and standard deviation 1; all zeros where the tile is constant.
+    """
+    centred = tile.astype(np.float64) - tile.mean(dtype=np.float64)
+    deviation = centred.std()
+    return (centred / deviation if deviation > 0 else centred).astype(np.float32)
+
+
+def orient(tile, orientation):
+    """One of the 8 flips and rotations of a square tile (the symmetries of the square).
+
+    Parameters
+    ----------
+    tile : (S, S) ndarray
+    orientation : int
+        0 to 3: quarter turns counter-clockwise; 4 to 7: the same after a flip left to right.
+
+    Returns
+    -------
+    (S, S) ndarray
+    """
+    flipped = tile[:, ::-1] if orientation >= 4 else tile
+    return np.rot90(flipped, orientation % 4)
+
+
+def stitch(tiles, shape):
+    """Blend the overlapping tiles of a field.
+
+    Each tile weighs least at its rim, where the network sees the least context, so no seam shows where it ends.
+
+    Parameters
+    ----------
+    tiles : (N, S, S, C) ndarray
+        Values per pixel and channel, in the order of `tile_corners`.
+    shape : tuple of int
+        Height and width of the field in px.
+
+    Returns
+    -------
+    (H, W, C) float32 ndarray
+        Weighted mean of the tiles that cover a pixel.
+    """
+    size, channels = tiles.shape[1], tiles.shape[3]
+    ramp = np.minimum(np.arange(1, size + 1), np.arange(size, 0, -1)).astype(np.float32)
+    weight = np.outer(ramp, ramp)[..., None]
+    padded = [max(length, size) for length in shape]
+    total, weights = np.zeros((*padded, channels), np.float32), np.zeros((*padded, 1), np.float32)
+    for tile, (y, x) in zip(tiles, tile_corners(shape, size), strict=True):
+        total[y:y + size, x:x + size] += tile * weight
+        weights[y:y + size, x:x + size] += weight
+    return (total / weights)[:shape[0], :shape[1]]
