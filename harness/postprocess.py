@@ -1,0 +1,56 @@
+"""Class map -> nuclei: thin the separations to lines and cut along them (paper, section 3 and Fig. 3)."""
+
+import numpy as np
+from scipy.ndimage import binary_dilation
+from scipy.ndimage import label as connected_components
+from skimage.morphology import skeletonize
+
+from harness.classmap import BACKGROUND, NUCLEUS, SEPARATION, check_labels
+
+VERSION = 1
+
+SQUARE = np.ones((3, 3), dtype=bool)
+
+
+def nuclei_from_class_map(classes):
+    """Nuclei of a predicted class map.
+
+    Separations are dilated 3x3 and merged with the background, which closes gaps in them; the skeleton
+    thins them back to lines; the skeleton, dilated 3x3, is subtracted from the pixels of class nucleus;
+    nuclei are the 4-connected components of the rest. Nuclei at the edge of the image stay: see
+    `remove_touching_edge`.
+
+    Parameters
+    ----------
+    classes : (H, W) integer array
+        Class map, see `harness.classmap`.
+
+    Returns
+    -------
+    nuclei : (H, W) int32 array
+        Label image, ids 1..n in raster order.
+    """
+    return postprocessing_steps(classes)["nuclei"]
+
+
+def postprocessing_steps(classes):
+    """The four (H, W) arrays on the way from class map to nuclei, in order.
+
+    "merged" (dilated separations and background), "skeleton", "mask" (pixels of nuclei without the dilated
+    skeleton), all boolean, and "nuclei" (int32). See `nuclei_from_class_map`.
+    """
+    classes = check_labels(classes)
+    merged = binary_dilation(classes == SEPARATION, SQUARE) | (classes == BACKGROUND)
+    skeleton = skeletonize(merged)
+    mask = (classes == NUCLEUS) & ~binary_dilation(skeleton, SQUARE)
+    nuclei, _ = connected_components(mask, output=np.int32)  # scipy's default structure is 4-connected
+    return {"merged": merged, "skeleton": skeleton, "mask": mask, "nuclei": nuclei}
+
+
+def remove_touching_edge(labels):
+    """`labels` without the nuclei that have a pixel in the first or last row or column; ids stay."""
+    labels = check_labels(labels)
+    keep = np.ones(int(labels.max(initial=0)) + 1, dtype=bool)
+    for edge in (labels[:1], labels[-1:], labels[:, :1], labels[:, -1:]):
+        keep[edge] = False
+    return np.where(keep[labels], labels, 0)
