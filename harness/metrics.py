@@ -8,11 +8,10 @@ from itertools import product
 from typing import NamedTuple
 
 import numpy as np
-from scipy.ndimage import maximum_filter, minimum_filter
 
 from harness.classmap import IGNORE, check_labels
 from harness.errors import HarnessError
-from harness.postprocess import remove_touching_edge
+from harness.postprocess import touching_edge
 
 VERSION = 1
 
@@ -99,7 +98,7 @@ def match(truth, prediction, protocol="paper"):
     erosion, smallest = PROTOCOLS[protocol] if isinstance(protocol, str) else protocol
     truth, prediction = _same_shape(check_labels(truth), check_labels(prediction))
     (truth, annotated), (prediction, predicted) = (
-        _numbered(remove_touching_edge(labels), smallest) for labels in (truth, prediction))
+        _numbered(labels, smallest, touching_edge(labels)) for labels in (truth, prediction))
     g, r, _ = overlaps(erode(truth, erosion), erode(prediction, erosion))
     matched = (np.bincount(g)[g] == 1) & (np.bincount(r)[r] == 1)
     return Counts(int(matched.sum()), len(annotated), len(predicted))
@@ -125,17 +124,20 @@ def erode(labels, erosion):
     """
     if erosion == "none":
         return labels
-    lowest = minimum_filter(labels, size=3, mode="constant", cval=0)
-    if erosion == "mask":
-        return np.where(lowest > 0, labels, 0)
-    return np.where(lowest == maximum_filter(labels, size=3, mode="constant", cval=0), labels, 0)
+    lowest = _extreme(labels, np.minimum)
+    kept = lowest > 0 if erosion == "mask" else lowest == _extreme(labels, np.maximum)
+    return np.where(kept, labels, 0)
 
 
 def overlaps(truth, prediction):
     """Pairs of nuclei that share pixels: ids in `truth`, ids in `prediction`, numbers of pixels shared."""
     both = (truth > 0) & (prediction > 0)
     width = int(prediction.max(initial=0)) + 1
-    pairs, pixels = np.unique(truth[both].astype(np.int64) * width + prediction[both], return_counts=True)
+    codes = truth[both].astype(np.int64) * width + prediction[both]
+    runs = np.flatnonzero(np.diff(codes, prepend=-1))  # nuclei come in runs: far fewer codes to sort
+    pairs, inverse = np.unique(codes[runs], return_inverse=True)
+    pixels = np.zeros(len(pairs), dtype=np.int64)
+    np.add.at(pixels, inverse, np.diff(runs, append=len(codes)))
     return pairs // width, pairs % width, pixels
 
 
@@ -238,12 +240,20 @@ def _shared_pixels(truth, prediction):
     return shared, annotated, predicted
 
 
-def _numbered(labels, smallest=1):
-    """`labels` of the nuclei of at least `smallest` px, renumbered 1..n, and their n areas."""
+def _numbered(labels, smallest=1, left_out=()):
+    """`labels` of the nuclei of at least `smallest` px, without those `left_out`, as 1..n, and their n areas."""
     areas = np.bincount(labels.ravel(), minlength=1)
     keep = areas >= max(smallest, 1)
-    keep[0] = False
-    return np.where(keep, np.cumsum(keep), 0)[labels], areas[keep]
+    keep[[0, *left_out]] = False
+    numbers = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
+    return numbers[labels], areas[keep]
+
+
+def _extreme(labels, operation):
+    """`np.minimum` or `np.maximum` over 3x3, 0 outside the image, by shifts (4 times faster than scipy.ndimage)."""
+    padded = np.pad(labels, 1)
+    rows = operation(operation(padded[:-2], padded[1:-1]), padded[2:])
+    return operation(operation(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:])
 
 
 def _same_shape(truth, prediction):
