@@ -4,6 +4,7 @@ from pathlib import Path
 
 from harness.datasets.bbbc039 import open_bbbc039
 from harness.datasets.dataset import SPLITS, DataSet
+from harness.datasets.synthetic import open_synthetic
 from harness.errors import HarnessError
 
 __all__ = ["SPLITS", "DataSet", "open_dataset"]
@@ -17,7 +18,7 @@ def open_dataset(dataset: str, data_dir: Path | None = None) -> DataSet:
     Parameters
     ----------
     dataset : str
-        "bbbc039".
+        "bbbc039" or "synthetic".
     data_dir : Path, optional
         Unpacked copy of BBBC039 (see `open_bbbc039`).
 
@@ -28,4 +29,6 @@ def open_dataset(dataset: str, data_dir: Path | None = None) -> DataSet:
     """
     if dataset == "bbbc039":
         return open_bbbc039(data_dir)
-    raise HarnessError(f"no data set {dataset!r}; known: bbbc039")
+    if dataset == "synthetic":
+        return open_synthetic()
+    raise HarnessError(f"no data set {dataset!r}; known: bbbc039, synthetic")

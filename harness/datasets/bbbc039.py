@@ -1,6 +1,6 @@
-"""BBBC039v1: 200 fields of U2OS nuclei (Hoechst), Caicedo et al. 2018, Broad Bioimage Benchmark Collection, CC0.
+"""BBBC039v1: 200 fields of U2OS nuclei (Hoechst), Broad Bioimage Benchmark Collection (Caicedo et al. 2018, CC0).
 
-Every file is compared with its known SHA-256 (`bbbc039.sha256`, beside this module) before anything is computed.
+Every file is compared with its known SHA-256 (`bbbc039.sha256`, beside this module) before it is used.
 """
 
 import hashlib
@@ -37,7 +37,7 @@ def open_bbbc039(data_dir: Path | None = None) -> DataSet:
     Parameters
     ----------
     data_dir : Path, optional
-        Folder holding images/, masks/ and metadata/; without it, HARNESS_DATA_DIR; without that, the cache folder.
+        Folder holding images/, masks/ and metadata/; else HARNESS_DATA_DIR names it; else the cache folder.
 
     Raises
     ------
@@ -98,8 +98,8 @@ def unpack(archive: Path, folder: Path) -> None:
         members = [member for member in opened.namelist() if PurePosixPath(member).parts[:1] != ("__MACOSX",)]
         for member in members:
             if not (folder / member).resolve().is_relative_to(folder.resolve()):
-                raise HarnessError(f"{archive.name}: its entry {member!r} would be written outside the data folder; "
-                                   "do not use this archive")
+                raise HarnessError(f"{archive.name}: its entry {member!r} would be written outside the data "
+                                   "folder; do not use this archive")
         opened.extractall(folder, members)
 
 
@@ -113,8 +113,8 @@ def _fetch(fetcher: pooch.Pooch, archive: str) -> Path:
         return Path(fetcher.fetch(archive))
     except (OSError, ValueError) as error:  # requests' errors are OSErrors; a wrong hash is a ValueError
         reason = "its content is not the known one" if isinstance(error, ValueError) else type(error).__name__
-        raise HarnessError(f"cannot download {fetcher.get_url(archive)} ({reason}); try again, or unpack the archives "
-                           "of BBBC039 yourself and name the folder with --data-dir") from error
+        raise HarnessError(f"cannot download {fetcher.get_url(archive)} ({reason}); try again, or unpack the "
+                           "archives of BBBC039 yourself and name the folder with --data-dir") from error
 
 
 def _move(unpacked: Path, folder: Path) -> None:
@@ -137,8 +137,9 @@ def _check(folder: Path, known: Mapping[str, str]) -> dict[str, str]:
     wrong = [name for name in wrong if name not in absent]
     if wrong:
         state = "missing" if found[wrong[0]] is None else "not the original"
-        raise HarnessError(f"BBBC039 in {folder}: {wrong[0]} is {state} ({len(wrong)} of {len(known)} files are missing "
-                           "or altered); unpack the official archives there again, or name another copy with --data-dir")
+        raise HarnessError(f"BBBC039 in {folder}: {wrong[0]} is {state} ({len(wrong)} of {len(known)} files are "
+                           "missing or altered); unpack the official archives there again, or name another copy "
+                           "with --data-dir")
     return {name: sha256 for name, sha256 in found.items() if sha256 is not None}
 
 
