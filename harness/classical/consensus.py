@@ -1,0 +1,39 @@
+"""Labels on which the three best configurations agree, and a mask of where they do not."""
+
+import numpy as np
+
+from harness.classical.components import label
+from harness.classical.identify import identify_all
+from harness.classical.settings import Settings
+
+BEST = ("shape/intensity", "intensity/shape", "shape/shape")
+
+
+def consensus(image, settings=Settings()):
+    """Label image of Shape/Intensity, and the clusters in which the configurations count differently.
+
+    A cluster is an 8-connected component of the union of the foregrounds of the three best configurations. Where they
+    disagree on how many objects it holds, all its pixels are to be ignored.
+
+    Parameters
+    ----------
+    image : ndarray, shape (H, W)
+    settings : Settings
+
+    Returns
+    -------
+    labels : ndarray of int32, shape (H, W)
+    ignore : ndarray of bool, shape (H, W)
+    """
+    labels = identify_all(image, BEST, settings)
+    clusters, count = label(np.logical_or.reduce([labels[name] > 0 for name in BEST]))
+    counts = np.stack([_objects_per_cluster(labels[name], clusters, count) for name in BEST])
+    disputed = (counts != counts[0]).any(axis=0)
+    return labels[BEST[0]], disputed[clusters]
+
+
+def _objects_per_cluster(labels, clusters, count):
+    """Objects of a label image in each cluster; an object lies in one cluster only when it is connected."""
+    on = labels > 0
+    pairs = np.unique(np.stack((clusters[on], labels[on])), axis=1)
+    return np.bincount(pairs[0], minlength=count + 1)

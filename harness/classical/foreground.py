@@ -1,0 +1,68 @@
+"""From an image and its threshold to labelled regions of foreground."""
+
+from functools import lru_cache
+
+import numpy as np
+from scipy import ndimage
+
+from harness.classical.components import label, label_background
+
+_SIGMA_OF_SCALE = 1 / 0.6744 / 2
+
+
+def foreground(image, threshold, settings):
+    """Pixels at or above the threshold after smoothing, small holes filled.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (H, W)
+        Intensities on the scale 0 to 1.
+    threshold : float
+    settings : Settings
+
+    Returns
+    -------
+    ndarray of bool, shape (H, W)
+    """
+    mask = smooth(image, settings.threshold_smoothing * _SIGMA_OF_SCALE) >= threshold
+    if settings.fill_holes == "both":
+        mask = fill_small_holes(mask, settings.max_diameter ** 2)
+    return mask
+
+
+def smooth(image, sigma):
+    """Gaussian of an image that is zero outside, divided by the same Gaussian of ones.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (H, W)
+    sigma : float
+        In pixels; 0 leaves the image as it is.
+
+    Returns
+    -------
+    ndarray of float64, shape (H, W)
+    """
+    if sigma == 0:
+        return image
+    smoothed = ndimage.gaussian_filter(image, sigma, mode="constant", cval=0)
+    return smoothed / _weight(image.shape, sigma)
+
+
+@lru_cache(maxsize=4)
+def _weight(shape, sigma):
+    ones = ndimage.gaussian_filter(np.ones(shape), sigma, mode="constant", cval=0)
+    return ones + np.finfo(float).eps
+
+
+def fill_small_holes(mask, area):
+    """Fill 4-connected holes of fewer than `area` pixels that do not touch the image border."""
+    holes, count = label_background(mask)
+    fill = np.bincount(holes.ravel(), minlength=count + 1) < area
+    fill[_on_border(holes)] = False
+    fill[0] = False
+    return mask | fill[holes]
+
+
+def _on_border(labels):
+    return np.unique(np.concatenate((labels[0], labels[-1], labels[:, 0], labels[:, -1])))

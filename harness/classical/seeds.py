@@ -1,0 +1,156 @@
+"""Seeds: the highest points of the distance transform or of the smoothed image, one pixel each."""
+
+from functools import lru_cache
+
+import numpy as np
+from numba import njit
+from scipy import ndimage
+
+from harness.classical.components import label
+
+_FULL_WIDTH = 2.35
+
+
+def distances(mask):
+    """Euclidean distance of each pixel to the nearest one that is off; the image border is not off."""
+    return ndimage.distance_transform_edt(mask)
+
+
+@lru_cache(maxsize=2)
+def jitter(shape):
+    """The noise, under 0.001 pixel, by which CellProfiler makes maxima of a distance transform unique."""
+    return np.random.RandomState(0).uniform(0, 0.001, shape)
+
+
+def smooth_for_seeds(image, settings):
+    """Image smoothed by a Gaussian that is cut off at about one standard deviation.
+
+    Parameters
+    ----------
+    image : ndarray of float32, shape (H, W)
+    settings : Settings
+
+    Returns
+    -------
+    ndarray of float32, shape (H, W)
+    """
+    size = settings.seed_smoothing
+    if size is None:
+        size = _FULL_WIDTH * settings.min_diameter / 3.5
+    if size == 0:
+        return image
+    kernel = _kernel(size)
+    return (_convolve(image, kernel) / _weight(image.shape, size)).astype(np.float32)
+
+
+def _kernel(size):
+    sigma, half = size / _FULL_WIDTH, max(int(size / 2), 1)
+    offsets = np.arange(-half, half + 1)
+    return 1 / np.sqrt(2 * np.pi) / sigma * np.exp(-0.5 * offsets ** 2 / sigma ** 2)
+
+
+def _convolve(image, kernel):
+    rows = ndimage.convolve1d(image, kernel, axis=0, mode="constant")
+    return ndimage.convolve1d(rows, kernel, axis=1, mode="constant")
+
+
+@lru_cache(maxsize=4)
+def _weight(shape, size):
+    return _convolve(np.ones(shape), _kernel(size))
+
+
+def find_seeds(height, regions, settings):
+    """Number the local maxima of a height within labelled regions.
+
+    Parameters
+    ----------
+    height : ndarray of float, shape (H, W)
+        Distances or smoothed intensities.
+    regions : ndarray of int32, shape (H, W)
+        Maxima are sought in each region by itself.
+    settings : Settings
+
+    Returns
+    -------
+    ndarray of int32, shape (H, W)
+        0, or the number of the seed.
+    """
+    distance = settings.suppression
+    if distance is None:
+        distance = settings.min_diameter / 1.5
+    maxima = local_maxima(height, regions, _disk(max(1, distance - 0.5)))
+    return label(shrink(maxima))[0]
+
+
+def _disk(radius):
+    """Offsets of a disk without its centre, nearest first, so that most pixels are dismissed early."""
+    reach = int(radius)
+    i, j = np.mgrid[-reach:reach + 1, -reach:reach + 1].reshape(2, -1)
+    squared = i * i + j * j
+    nearest = np.argsort(squared, kind="stable")
+    nearest = nearest[(squared[nearest] <= radius * radius) & (squared[nearest] > 0)]
+    return np.stack((i, j), axis=1)[nearest]
+
+
+@njit(cache=True, nogil=True)
+def local_maxima(height, regions, offsets):
+    """Pixels of a region that are positive and that no pixel of the same region, at these offsets, exceeds."""
+    rows, columns = height.shape
+    maxima = np.zeros(height.shape, np.bool_)
+    for i in range(rows):
+        for j in range(columns):
+            region, here = regions[i, j], height[i, j]
+            if region == 0 or here <= 0:
+                continue
+            highest = True
+            for k in range(len(offsets)):
+                y, x = i + offsets[k, 0], j + offsets[k, 1]
+                if (0 <= y < rows and 0 <= x < columns and height[y, x] > here and regions[y, x] == region):
+                    highest = False
+                    break
+            maxima[i, j] = highest
+    return maxima
+
+
+def shrink(mask):
+    """Shrink each 8-connected blob to a point, or to a ring when it has a hole (CellProfiler's binary_shrink)."""
+    points = np.pad(mask, 1)
+    _shrink(points, _removable())
+    return points[1:-1, 1:-1]
+
+
+# The eight neighbours, clockwise from the row above: NW, N, NE, E, SE, S, SW, W.
+_RING = np.array(((-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1)))
+
+
+@lru_cache(maxsize=1)
+def _removable():
+    """For each of the four passes and each pattern of neighbours on, whether the pixel between them goes."""
+    on = (np.arange(256)[:, None] >> np.arange(8)) & 1 == 1
+    one_run = (on & ~np.roll(on, 1, axis=1)).sum(axis=1) == 1
+    passes = []
+    for turn in range(0, 8, 2):
+        nw, _, _, e, se, s, _, w = (on[:, (k + turn) % 8] for k in range(8))
+        passes.append(one_run & ((w & ~e) | (nw & ~e & ~s & ~se)))
+    return np.array(passes)
+
+
+@njit(cache=True, nogil=True)
+def _shrink(points, removable):
+    """Remove pixels in place, pass by pass, until none is removable; each pass decides before it removes."""
+    pixels = np.argwhere(points)
+    doomed = np.zeros(len(pixels), np.bool_)
+    changed = True
+    while changed:
+        changed = False
+        for table in removable:
+            for n in range(len(pixels)):
+                i, j = pixels[n]
+                pattern = 0
+                for k in range(8):
+                    pattern |= points[i + _RING[k, 0], j + _RING[k, 1]] << k
+                doomed[n] = points[i, j] and table[pattern]
+            for n in range(len(pixels)):
+                if doomed[n]:
+                    points[pixels[n][0], pixels[n][1]] = False
+                    changed = True
