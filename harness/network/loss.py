@@ -2,7 +2,6 @@
 
 from keras import ops
 
-VERSION = 1
 WEIGHTS = (0.2, 0.4, 0.4)
 SMOOTHING = 1.0
 

@@ -19,7 +19,6 @@ from harness import tiles
 from harness.network.loss import dice_loss
 from harness.network.unet import unet
 
-VERSION = 1
 
 
 class TileSet(NamedTuple):

@@ -3,7 +3,6 @@
 import keras
 import numpy as np
 
-VERSION = 1
 CLASSES = 3
 DROPOUT = (0.2, 0.25, 0.3, 0.35)
 L2 = 1e-4

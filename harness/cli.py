@@ -1,0 +1,200 @@
+"""The command `harness`: wiring and words for people, nothing else. Stages are imported when a command needs them."""
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from harness import __version__
+from harness.errors import HarnessError
+
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, context_settings={"max_content_width": 110},
+                  help="Can a network learn nuclei from labels that a classical pipeline made? A benchmark of label "
+                       "sources, tracked with MLflow. Begin with: harness reproduce")
+console, errors = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
+
+Dataset = Annotated[str, typer.Option(help="synthetic, bbbc039, or a folder with images/ and masks/")]
+DataDir = Annotated[Path | None, typer.Option(envvar="HARNESS_DATA_DIR", help="an unpacked copy of BBBC039")]
+ProfileName = Annotated[str | None, typer.Option("--profile", help="how much work a network row is given: paper, cpu, "
+                                                 "quick, smoke; quick on synthetic fields, cpu on others")]
+Seeds = Annotated[list[int] | None, typer.Option("--seed", help="may be given several times; 0 when left out")]
+TrackingUri = Annotated[str | None, typer.Option(envvar="MLFLOW_TRACKING_URI", help="MLflow tracking store; "
+                                                 "sqlite:///mlflow.db when left out")]
+File = Annotated[Path | None, typer.Option(help="a registry of one's own; the paper's tables when left out")]
+Out = Annotated[Path, typer.Option(help="folder of the report")]
+AsJson = Annotated[bool, typer.Option("--json", help="for scripts")]
+
+
+def main():
+    """Run the command; a refused request is one line and exit code 2, Ctrl-C is 130."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        app()
+    except HarnessError as error:
+        errors.print(f"[red]harness:[/red] {escape(str(error))}")
+        sys.exit(2)
+    except KeyboardInterrupt:
+        errors.print("harness: stopped; the same command goes on from the last whole epoch")
+        sys.exit(130)
+
+
+@app.command()
+def reproduce(dataset: Dataset = "synthetic", data_dir: DataDir = None, profile: ProfileName = None,
+              seed: Seeds = None, tracking_uri: TrackingUri = None, file: File = None,
+              out: Out = Path("report")):
+    """Run every row of the registry and write the report: the main job."""
+    bench = _Bench(dataset, data_dir, profile, tracking_uri, file)
+    code = bench.run(list(bench.registry.rows), seed or [0])
+    bench.report(out)
+    raise typer.Exit(code)
+
+
+@app.command()
+def run(rows: Annotated[list[str], typer.Argument(help="row ids, see harness list")], dataset: Dataset = "synthetic",
+        data_dir: DataDir = None, profile: ProfileName = None, seed: Seeds = None,
+        tracking_uri: TrackingUri = None, file: File = None):
+    """Run some rows; a run that is there already is not done again, an interrupted one goes on."""
+    raise typer.Exit(_Bench(dataset, data_dir, profile, tracking_uri, file).run(rows, seed or [0]))
+
+
+@app.command()
+def report(dataset: Dataset = "synthetic", data_dir: DataDir = None, profile: ProfileName = None,
+           tracking_uri: TrackingUri = None, file: File = None, out: Out = Path("report")):
+    """Write the tables and figures of the runs that are in the tracking store."""
+    _Bench(dataset, data_dir, profile, tracking_uri, file).report(out)
+
+
+@app.command("list")
+def list_rows(dataset: Dataset = "synthetic", data_dir: DataDir = None, profile: ProfileName = None,
+              tracking_uri: TrackingUri = None, file: File = None, as_json: AsJson = False):
+    """Every row of the registry with the state of its runs."""
+    bench = _Bench(dataset, data_dir, profile, tracking_uri, file)
+    states = {row: bench.state(row) for row in bench.registry.rows}
+    if as_json:
+        print(json.dumps([{"row": row, **bench.registry.rows[row].model_dump(), "state": state}
+                          for row, state in states.items()], indent=1))
+        return
+    table = Table("row", "title", "labels", f"{bench.dataset.name}, {bench.profile}", box=None)
+    for row, state in states.items():
+        table.add_row(row, bench.registry.rows[row].title, bench.registry.rows[row].labels, state)
+    console.print(table)
+
+
+@app.command()
+def describe(row: Annotated[str, typer.Argument(help="row id, see harness list")], dataset: Dataset = "synthetic",
+             data_dir: DataDir = None, profile: ProfileName = None, seed: Seeds = None, file: File = None):
+    """Everything that defines a row, as JSON: spec, versions of the stages, hash."""
+    from harness.registry import resolve
+
+    bench = _Bench(dataset, data_dir, profile, None, file, connect=False)
+    spec = resolve(bench.registry, row, bench.profile, bench.dataset, (seed or [0])[0])
+    console.print_json(data=spec.model_dump() | {"spec_hash": spec.hash})
+
+
+@app.command()
+def data(dataset: Dataset = "synthetic", data_dir: DataDir = None, as_json: AsJson = False):
+    """What a data set holds: fields per split, nuclei, digest. Refuses a copy that is incomplete or altered."""
+    from harness.datasets import open_dataset, summary
+
+    found = summary(open_dataset(dataset, data_dir))
+    if as_json:
+        print(json.dumps(found, indent=1))
+        return
+    console.print(f"{found['name']}  digest {found['digest']}")
+    table = Table("split", "fields", "annotated", "nuclei", "sizes", box=None)
+    for split, there in found["splits"].items():
+        table.add_row(split, *(str(there[key]) for key in ("fields", "annotated", "nuclei")),
+                      ", ".join(f"{height}x{width}" for height, width in there["sizes"]))
+    console.print(table)
+
+
+@app.command()
+def ui(tracking_uri: TrackingUri = None, port: Annotated[int, typer.Option(help="on 127.0.0.1")] = 5000):
+    """Open MLflow's user interface on the tracking store."""
+    from harness import tracking
+
+    uri = tracking.connect(tracking_uri)
+    os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri,
+                              "--host", "127.0.0.1", "--port", str(port)])
+
+
+@app.command("version")
+def version():
+    """The version of this program."""
+    print(__version__)
+
+
+class _Bench:
+    """A registry, a data set, a profile and a tracking store, checked before anything is run."""
+
+    def __init__(self, dataset, data_dir, profile, tracking_uri, file, connect=True):
+        from harness.datasets import open_dataset
+        from harness.registry import load_registry
+
+        self.registry = load_registry(file)
+        self.dataset = open_dataset(dataset, data_dir)
+        self.profile = profile or ("quick" if dataset == "synthetic" else "cpu")
+        if connect:
+            from harness import tracking
+
+            tracking.connect(tracking_uri)
+
+    def spec(self, row, seed):
+        from harness.registry import resolve
+
+        return resolve(self.registry, row, self.profile, self.dataset, seed)
+
+    def run(self, rows, seeds):
+        """Run rows x seeds, going on where one fails; returns the exit code."""
+        from harness import runner, tracking
+
+        # A classical row has nothing random in it: one run says it all.
+        specs = [self.spec(row, seed) for row in rows
+                 for seed in (seeds if self.registry.rows.get(row, None) is None
+                              or self.registry.rows[row].method == "network" else seeds[:1])]
+        code = 0
+        with tracking.suite(self.dataset.name, self.profile):
+            for spec in specs:
+                name = f"{spec.row} (seed {spec.seed})"
+                try:
+                    runner.run(spec, self.dataset, lambda line, name=name: console.print(f"{name}: {escape(line)}"))
+                except HarnessError as error:
+                    errors.print(f"[red]harness:[/red] {name}: {escape(str(error))}")
+                    code = 2
+                except Exception as error:
+                    errors.print(f"[red]harness:[/red] {name} failed: {type(error).__name__}: {escape(str(error))}")
+                    code = code or 1
+        return code
+
+    def runs(self):
+        from harness import tracking
+
+        return [run for run in tracking.runs()
+                if (run.dataset, run.profile) == (self.dataset.name, self.profile)]
+
+    def state(self, row):
+        """The state of a row's newest run, stale where its spec is another one by now."""
+        runs = [run for run in self.runs() if run.row == row]
+        if not runs:
+            return "not run"
+        finished = [run for run in runs if run.state == "finished"]
+        current = [run for run in finished if run.spec_hash == self.spec(row, run.seed).hash]
+        if current:
+            return f"finished, n = {len({run.seed for run in current})}"
+        return "stale" if finished else runs[0].state
+
+    def report(self, out):
+        from harness import report
+
+        report.write(self.registry, self.spec, self.dataset, self.profile, self.runs(), out)
+        console.print(f"wrote {out / 'report.md'}")
+
+
+if __name__ == "__main__":
+    main()

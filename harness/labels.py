@@ -1,0 +1,80 @@
+"""Label sources: where the label images for training, and the predictions of classical rows, come from."""
+
+from dataclasses import fields
+
+import numpy as np
+
+from harness import classical
+from harness.errors import HarnessError
+
+CELLPROFILER = "cellprofiler:"
+
+
+def sources():
+    """Names of the label sources that need nothing but the data set."""
+    return ["manual", *(CELLPROFILER + configuration for configuration in classical.CONFIGURATIONS), "consensus"]
+
+
+def check_source(source, settings):
+    """Refuse a label source, or settings of it, that do not exist.
+
+    Parameters
+    ----------
+    source : str
+        See `sources`.
+    settings : dict
+        Parameters of the classical method that differ from `classical.Settings`.
+
+    Raises
+    ------
+    HarnessError
+        Unknown source, unknown setting or a setting that is out of its range.
+    """
+    if source not in sources():
+        raise HarnessError(f"unknown label source '{source}'; expected one of {', '.join(sources())}")
+    known = [field.name for field in fields(classical.Settings)]
+    for name in settings:
+        if source == "manual" or name not in known:
+            expected = "none, manual labels have no settings" if source == "manual" else ", ".join(known)
+            raise HarnessError(f"'{source}' has no setting '{name}'; expected {expected}")
+    _settings(settings)
+
+
+def _settings(settings):
+    return classical.Settings(**{key: tuple(value) if isinstance(value, list) else value
+                                 for key, value in settings.items()})
+
+
+def label_field(source, settings, image, nuclei):
+    """Make the label image of one field.
+
+    Parameters
+    ----------
+    source : str
+        See `sources`.
+    settings : dict
+        See `check_source`.
+    image : (H, W) ndarray
+        Intensities as stored.
+    nuclei : (H, W) int32 ndarray or None
+        Manual labels; only the source `manual` looks at them.
+
+    Returns
+    -------
+    labels : (H, W) int32 ndarray
+    ignore : (H, W) bool ndarray
+        Pixels about which the source says nothing; they are left out of the loss.
+
+    Raises
+    ------
+    HarnessError
+        Manual labels are asked for where there are none.
+    """
+    nothing = np.zeros(image.shape, bool)
+    if source == "manual":
+        if nuclei is None:
+            raise HarnessError("this field has no manual labels; add its mask or choose another label source")
+        return nuclei, nothing
+    if source == "consensus":
+        return classical.consensus(image, _settings(settings))
+    return classical.identify(image, source.removeprefix(CELLPROFILER), _settings(settings)), nothing

@@ -1,0 +1,236 @@
+"""The experiment registry: rows, tables and profiles read from TOML, and what a row comes to when it is run."""
+
+import hashlib
+import json
+import tomllib
+from importlib import import_module
+from importlib.resources import files
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from harness.errors import HarnessError
+
+STAGES = {
+    "manual": [],
+    "cellprofiler": ["classical"],
+    "consensus": ["classical"],
+    "training": ["classmap", "tiles", "network"],
+    "prediction": ["network.inference"],
+    "scoring": ["classmap", "tiles", "postprocess", "metrics", "evaluation"],
+}
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Network(_Strict):
+    """Widths of the U-Net."""
+
+    base: int = Field(16, gt=0)
+    last: int = Field(32, gt=0)
+
+
+class Row(_Strict):
+    """One line of a table."""
+
+    title: str
+    method: Literal["network", "classical"]
+    labels: str
+    settings: dict[str, str | float | int | bool | list] = {}
+    network: Network | None = None
+
+
+class Table(_Strict):
+    """Rows x metrics with the published values, in the order of the metrics."""
+
+    title: str
+    metrics: list[Literal["dice_nuclei", "dice_separations", "jaccard", "jaccard_equal"]] = Field(min_length=1)
+    published: dict[str, list[float]] = {}
+
+
+class Profile(_Strict):
+    """How much work a network row is given."""
+
+    epochs: int = Field(gt=0)
+    steps_per_epoch: int = Field(gt=0)
+    batch: int = Field(gt=0)
+    learning_rate: float = Field(gt=0, lt=1)
+    decay: Literal["constant", "cosine"]
+    warmup_steps: int = Field(ge=0)
+    validation_tiles: int = Field(ge=0)
+    augmented_validation: bool
+
+
+class Registry(_Strict):
+    """The rows and tables of one registry file."""
+
+    network: Network = Network()
+    rows: dict[str, Row] = Field(min_length=1)
+    tables: dict[str, Table] = {}
+
+
+class Spec(_Strict):
+    """Everything that defines one run: a row under a profile, on a data set, with a seed.
+
+    Two runs with the same `hash` give the same result. `training_hash` leaves out what only scoring depends on, so
+    that a network is not trained again when a metric changes.
+    """
+
+    row: str
+    title: str
+    method: str
+    labels: str
+    settings: dict
+    network: Network | None
+    profile: str
+    schedule: Profile | None
+    dataset: str
+    digest: str
+    seed: int
+    versions: dict[str, int]
+
+    @property
+    def hash(self):
+        return _digest(self.model_dump(exclude={"title"}))
+
+    @property
+    def training_hash(self):
+        spec = self.model_dump(exclude={"title", "row", "method", "profile", "versions"})
+        trained = _stages_of(self.labels) + STAGES["training"]
+        return _digest(spec | {"versions": {stage: self.versions[stage] for stage in trained}})
+
+
+def _digest(value):
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def load_registry(path=None):
+    """Read and check a registry file.
+
+    Parameters
+    ----------
+    path : path-like, optional
+        The registry that travels with the package (the paper's two tables) when left out.
+
+    Returns
+    -------
+    Registry
+
+    Raises
+    ------
+    HarnessError
+        Unreadable file, unknown key, impossible value: the line names file, key and what was expected.
+    """
+    path = Path(path) if path else _packaged("paper.toml")
+    registry = _validated(Registry, _read(path), path)
+    for name, row in registry.rows.items():
+        _check_source(row, f"{path}: rows.{name}")
+    for name, table in registry.tables.items():
+        for row, values in table.published.items():
+            if row not in registry.rows:
+                raise HarnessError(f"{path}: tables.{name}.published.{row}: no such row; there is {_listed(registry.rows)}")
+            if len(values) > len(table.metrics):
+                raise HarnessError(f"{path}: tables.{name}.published.{row}: {len(values)} values for "
+                                   f"{len(table.metrics)} metrics; give at most one per metric")
+    return registry
+
+
+def load_profiles():
+    """Read the profiles that travel with the package: name -> Profile."""
+    path = _packaged("profiles.toml")
+    return {name: _validated(Profile, values, f"{path}: {name}") for name, values in _read(path).items()}
+
+
+def resolve(registry, row, profile, dataset, seed):
+    """Work out everything that defines a run.
+
+    Parameters
+    ----------
+    registry : Registry
+    row, profile : str
+        Names of a row of the registry and of a profile.
+    dataset : DataSet
+    seed : int
+
+    Returns
+    -------
+    Spec
+
+    Raises
+    ------
+    HarnessError
+        No such row or profile.
+    """
+    profiles = load_profiles()
+    _check_name("row", row, registry.rows)
+    _check_name("profile", profile, profiles)
+    entry = registry.rows[row]
+    learns = entry.method == "network"
+    stages = _stages_of(entry.labels) + STAGES["scoring"] + (STAGES["training"] + STAGES["prediction"]) * learns
+    return Spec(
+        row=row, title=entry.title, method=entry.method, labels=entry.labels, settings=entry.settings,
+        network=(entry.network or registry.network) if learns else None,
+        profile=profile, schedule=profiles[profile] if learns else None,
+        dataset=dataset.name, digest=dataset.digest, seed=seed,
+        versions={stage: import_module(f"harness.{stage}").VERSION for stage in dict.fromkeys(stages)})
+
+
+def _stages_of(source):
+    return STAGES.get(source.split(":")[0], [])
+
+
+def _check_name(kind, name, known):
+    if name not in known:
+        raise HarnessError(f"unknown {kind} '{name}'; there is {_listed(known)}")
+
+
+def _listed(names):
+    return ", ".join(sorted(names))
+
+
+def _check_source(row, where):
+    from harness import labels
+
+    try:
+        labels.check_source(row.labels, row.settings)
+    except HarnessError as error:
+        raise HarnessError(f"{where}.labels: {error}") from error
+    if row.method == "classical" and row.labels == "manual":
+        raise HarnessError(f"{where}.labels: manual labels are what rows are scored against; "
+                           "a classical row needs a label source that looks at the image")
+
+
+def _packaged(name):
+    """The registry files are in the wheel; in a checkout they are read from where people edit them."""
+    checkout = Path(__file__).parent.parent / "experiments" / name
+    return checkout if checkout.exists() else Path(str(files("harness") / "experiments" / name))
+
+
+def _read(path):
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise HarnessError(f"{path}: cannot be read ({error.strerror}); give a registry file in TOML") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise HarnessError(f"{path}: is not TOML: {error}") from error
+
+
+def _validated(model, values, path):
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"])
+        known = ", ".join(_fields_at(model, first["loc"][:-1]))
+        said = f"unknown key; expected one of {known}" if first["type"] == "extra_forbidden" else first["msg"]
+        raise HarnessError(f"{path}: {key}: {said}") from error
+
+
+def _fields_at(model, location):
+    names = {"rows": Row, "tables": Table, "network": Network}
+    for part in location:
+        model = names.get(part, model)
+    return model.model_fields

@@ -1,0 +1,213 @@
+"""A run, from its spec to its results: labels, training, prediction, scores, all of it recorded."""
+
+import os
+import sys
+import time
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from imageio.v3 import imwrite
+
+from harness import evaluation, tiles, tracking
+from harness.classmap import SEPARATION, training_map
+from harness.errors import HarnessError
+from harness.labels import label_field
+from harness.parallel import over_fields
+
+STATES = Path("runs")
+
+
+def run(spec, dataset, say):
+    """Do what a spec says, unless a finished run of the same spec is already there.
+
+    Parameters
+    ----------
+    spec : harness.registry.Spec
+    dataset : harness.datasets.DataSet
+    say : callable
+        Takes a line about the progress.
+
+    Returns
+    -------
+    str
+        Id of the MLflow run.
+
+    Raises
+    ------
+    HarnessError
+        The data set lacks what the row needs, or a file of it is bad.
+    """
+    finished = tracking.find(spec.hash)
+    if finished:
+        say(f"done before, run {finished.run_id[:8]}")
+        return finished.run_id
+    check_available(spec, dataset)
+    with tracking.record(spec) as active:
+        timings = {}
+        predictions = (_learn if spec.method == "network" else _identify)(spec, dataset, timings, say)
+        _score(dataset, predictions, timings, say)
+        return active.info.run_id
+
+
+def check_available(spec, dataset):
+    """Refuse a row that learns from manual labels where a field has none, before anything is computed."""
+    if spec.method == "network":
+        for split in ("training", "validation"):
+            if not dataset.splits[split]:
+                raise HarnessError(f"{spec.row}: {dataset.name} has no {split} fields; name some in its split list")
+            if spec.labels == "manual" and dataset.read_nuclei(dataset.splits[split][0]) is None:
+                raise HarnessError(f"{spec.row}: not available, {dataset.name} has no masks for its {split} fields; "
+                                   "add them or run the rows that need none")
+
+
+@contextmanager
+def _timed(timings, stage):
+    started = time.perf_counter()
+    yield
+    timings[stage] = round(time.perf_counter() - started, 3)
+
+
+# Classical rows: the label images are the prediction.
+
+
+def _identify(spec, dataset, timings, say):
+    names = dataset.splits["test"]
+    say(f"{spec.labels}: {len(names)} fields")
+    with _timed(timings, "labels"):
+        labels = list(over_fields(partial(_labels_of, dataset, spec.labels, spec.settings), names))
+    return [partial(evaluation.from_labels, labelled) for labelled, _ in labels]
+
+
+def _labels_of(dataset, source, settings, name):
+    nuclei = dataset.read_nuclei(name) if source == "manual" else None
+    try:
+        return label_field(source, settings, dataset.read_image(name), nuclei)
+    except HarnessError as error:
+        raise HarnessError(f"{dataset.name}: field {name}: {error}") from error
+
+
+# Network rows: the label images are what the network learns from.
+
+
+def _learn(spec, dataset, timings, say):
+    say(f"{spec.labels}: labels of the training and validation fields")
+    _load_backend()
+    with _timed(timings, "labels"):
+        training, validation = (labelled_tiles(dataset, split, spec) for split in ("training", "validation"))
+    model, history = _train(spec, training, validation, say)
+    timings["training"] = sum(epoch["seconds"] for epoch in history)
+    timings["step"] = float(np.median([epoch["seconds"] for epoch in history])) / spec.schedule.steps_per_epoch
+    tracking.log_model(model)
+    say(f"best epoch {_best(history)['epoch']}; predicting the test fields")
+    with _timed(timings, "prediction"):
+        predictions = [_predict(model, dataset.read_image(name)) for name in dataset.splits["test"]]
+    return predictions
+
+
+def _load_backend():
+    """Import the network stage without the dozen lines that TensorFlow writes past every log level of its own."""
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            import keras
+
+            keras.ops.zeros(1)
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)
+
+
+def labelled_tiles(dataset, split, spec):
+    """Tiles of a split with the class maps that the spec's label source gives them; a `TileSet`."""
+    from harness.network.training import TileSet
+
+    make = partial(_tiles_of, dataset, spec.labels, spec.settings)
+    images, class_maps = zip(*over_fields(make, dataset.splits[split]), strict=True)
+    return TileSet(np.concatenate(images), np.concatenate(class_maps))
+
+
+def _tiles_of(dataset, source, settings, name):
+    labels, ignore = _labels_of(dataset, source, settings, name)
+    return tiles.cut(dataset.read_image(name)), tiles.cut(training_map(labels, ignore))
+
+
+def _train(spec, training, validation, say):
+    from harness.network.training import Schedule, train
+
+    curves = tracking.curves()
+
+    def on_epoch(epoch):
+        curves(epoch)
+        say(f"epoch {epoch['epoch']}/{spec.schedule.epochs}: loss {epoch['loss']:.4f}, "
+            f"validation {epoch['val_loss']:.4f}, {epoch['seconds']:.0f} s")
+
+    model, history = train(training, validation, Schedule(**spec.schedule.model_dump()), spec.network.model_dump(),
+                           spec.seed, STATES / spec.training_hash, on_epoch)
+    for epoch in history:
+        curves(epoch)
+    best = _best(history)
+    tracking.log_results({"best_epoch": best["epoch"], "best_val_loss": best["val_loss"]}, {},
+                         lambda folder: pd.DataFrame(history).to_csv(folder / "history.csv", index=False))
+    return model, history
+
+
+def _best(history):
+    return min(history, key=lambda epoch: epoch["val_loss"])
+
+
+def _predict(model, image):
+    from harness.network.inference import predict_field
+
+    return partial(evaluation.from_class_maps, *predict_field(model, image))
+
+
+# Both: score, and keep what was scored.
+
+
+def _score(dataset, predictions, timings, say):
+    names = dataset.splits["test"]
+    say(f"scoring {len(names)} fields")
+    with _timed(timings, "scoring"):
+        scored = list(over_fields(partial(_score_field, dataset), names, predictions))
+    finished, records, variants = zip(*scored, strict=True)
+    per_tile = evaluation.table_of(names, records)
+
+    def write_files(folder):
+        per_tile.to_csv(folder / "per_tile.csv", index=False)
+        evaluation.per_field(per_tile).to_csv(folder / "per_field.csv", index=False)
+        evaluation.sensitivity(variants).to_csv(folder / "sensitivity.csv", index=False)
+        _write_predictions(folder, dict(zip(names, finished, strict=True)))
+        _write_figure(folder, dataset, dict(zip(names, finished, strict=True)))
+
+    tracking.log_results(evaluation.totals(per_tile), timings, write_files)
+
+
+def _score_field(dataset, name, prediction):
+    nuclei = dataset.read_nuclei(name)
+    prediction = prediction()
+    return (prediction, evaluation.score_field(prediction, nuclei),
+            evaluation.sensitivity_of_field(prediction, nuclei))
+
+
+def _write_predictions(folder, predictions):
+    for name, prediction in predictions.items():
+        for path, array in {"nuclei/{}": prediction.nuclei.astype(np.uint16), **prediction.kept}.items():
+            target = folder / "predictions" / f"{path.replace('{}', name)}.png"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            imwrite(target, array)
+
+
+def _write_figure(folder, dataset, predictions):
+    """The paper's Fig. 3 on the tile with most separations to show."""
+    from harness.report.figures import postprocessing
+
+    name, index = max(((name, k) for name, p in predictions.items() for k in range(len(p.tile_maps))),
+                      key=lambda at: (predictions[at[0]].tile_maps[at[1]] == SEPARATION).sum())
+    image = tiles.cut(dataset.read_image(name))[index]
+    (folder / "figures").mkdir()
+    postprocessing(image, predictions[name].tile_maps[index]).savefig(folder / "figures" / "postprocessing.png", dpi=110)
