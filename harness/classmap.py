@@ -9,7 +9,7 @@ VERSION = 1
 
 BACKGROUND, NUCLEUS, SEPARATION = 0, 1, 2
 IGNORE = 3  # in training maps only: a pixel that the loss leaves out
-LARGEST_ID = np.iinfo(np.int32).max
+TOO_LARGE = 2**24  # for an id: tables are indexed by them
 
 
 def class_map(labels):
@@ -40,8 +40,8 @@ def class_map(labels):
     """
     labels = check_labels(labels)
     highest = maximum_filter(labels, size=3, mode="constant", cval=0)
-    without_background = np.where(labels > 0, labels, LARGEST_ID)
-    lowest = minimum_filter(without_background, size=3, mode="constant", cval=LARGEST_ID)
+    without_background = np.where(labels > 0, labels, TOO_LARGE)
+    lowest = minimum_filter(without_background, size=3, mode="constant", cval=TOO_LARGE)
     classes = (labels > 0).astype(np.uint8)
     classes[highest > lowest] = SEPARATION
     return classes
@@ -58,12 +58,12 @@ def training_map(labels, ignore):
 
 
 def check_labels(labels):
-    """`labels` as int32; a HarnessError unless it is a 2-D array of integers from 0 to 2**31 - 1."""
+    """`labels` as int32; a HarnessError unless it is a 2-D array of integers from 0 to below `TOO_LARGE`."""
     labels = np.asarray(labels)
     if labels.ndim != 2 or labels.dtype.kind not in "iu":
         raise HarnessError(f"not a label image: {labels.dtype} of shape {labels.shape}; "
                            "give a 2-D array of integers, 0 for background and one id per nucleus")
-    if labels.size and not 0 <= labels.min() <= labels.max() <= LARGEST_ID:
+    if labels.size and not 0 <= labels.min() <= labels.max() < TOO_LARGE:
         raise HarnessError(f"not a label image: ids from {labels.min()} to {labels.max()}; "
-                           f"give 0 for background and ids from 1 to {LARGEST_ID}")
+                           f"give 0 for background and ids from 1 to {TOO_LARGE - 1}")
     return labels.astype(np.int32, copy=False)
