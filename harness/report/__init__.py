@@ -1,0 +1,137 @@
+"""The report: the tables, claims and pictures that finished runs come to, as one folder."""
+
+import json
+import math
+import os
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+
+from harness.errors import HarnessError
+from harness.report import claims, markdown, tables
+from harness.report.results import METRICS, collect, ratios, read_all
+
+__all__ = ["write"]
+
+
+def write(registry, resolve, dataset, profile, runs, out, figures=True):
+    """Write the report of one data set and profile.
+
+    Parameters
+    ----------
+    registry : harness.registry.Registry
+    resolve : callable
+        (row, seed) to the current Spec; a finished run with another spec hash is stale and enters no number.
+    dataset : harness.datasets.DataSet
+    profile : str
+    runs : list of harness.tracking.Run
+        Of this data set and profile, the newest first.
+    out : path-like
+        Folder to write: report.md, results.json, tables/*.csv, per_image.csv, figures/*.png. It appears whole or not at
+        all; an earlier report there is replaced.
+    figures : bool
+        Whether to draw pictures.
+
+    Returns
+    -------
+    dict
+        What results.json holds.
+
+    Raises
+    ------
+    HarnessError
+        `out` holds something else than a report, or cannot be written.
+    """
+    out = Path(out)
+    _check_replaceable(out)
+    content = gather(registry, resolve, dataset, profile, runs)
+    results = as_json(content)
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as beside:
+            new = Path(beside) / "new"
+            _write_folder(new, content, results, dataset, figures)
+            if out.exists():
+                os.replace(out, Path(beside) / "old")
+            os.replace(new, out)
+    except OSError as error:
+        raise HarnessError(f"{out}: the report cannot be written ({error.strerror}); give another folder") from error
+    return results
+
+
+def _check_replaceable(out):
+    if out.exists() and (not out.is_dir() or any(out.iterdir()) and not (out / "results.json").exists()):
+        raise HarnessError(f"{out}: is there and is no report; give a new or empty folder, or an earlier report's")
+
+
+def gather(registry, resolve, dataset, profile, runs):
+    """Everything a report says, as DataFrames, by name; nothing is drawn or written yet."""
+    results = collect(registry, resolve, runs)
+    per_tile, per_field = read_all(results, "per_tile.csv"), read_all(results, "per_field.csv")
+    stored = read_all(results, "sensitivity.csv")
+    boot = tables.resampled(ratios(per_tile)) if len(per_tile) else {}
+    scores = tables.scores(registry, results, boot)
+    published = {(cell.row, cell.metric): cell.published for cell in scores.itertuples()}
+    fields = (per_field.groupby(["row", "field"], sort=False)[list(METRICS)].mean() if len(per_field) else per_field)
+    return {
+        "registry": registry, "results": results, "dataset": dataset.name, "digest": dataset.digest, "profile": profile,
+        "fields": dataset.splits["test"], "titles": {name: row.title for name, row in registry.rows.items()},
+        "boot": boot, "scores": scores, "per_field": per_field, "field_scores": fields,
+        "effect": tables.protocol_effect(results, boot),
+        "claims": claims.check(claims.Evidence(results, boot, fields, published)),
+        "sensitivity": tables.sensitivity(stored) if len(stored) else stored,
+        "timings": tables.timings(results, per_tile.groupby("run_id").size().max() if len(per_tile) else 0),
+        "run_details": tables.run_details(results), "figures": []}
+
+
+def as_json(content):
+    """What results.json holds: every cell with the runs behind it, and every run with its metrics."""
+    results, scores = content["results"], content["scores"]
+    runs = [{**{key: getattr(run, key) for key in ("row", "seed", "run_id", "profile", "dataset", "spec_hash")},
+             "metrics": run.metrics} for result in results.values() for run in result.runs]
+    left_out = [{"row": run.row, "seed": run.seed, "run_id": run.run_id, "state": why}
+                for result in results.values() for run, why in result.left_out]
+    cells = {name: [_cell_json(cell, results[cell["row"]]) for cell in _records(scores[scores["table"] == name])]
+             for name in content["registry"].tables}
+    return _plain({
+        "dataset": content["dataset"], "digest": content["digest"], "profile": content["profile"],
+        "runs": runs, "left_out": left_out,
+        "tables": {name: {"title": table.title, "metrics": table.metrics, "cells": cells[name]}
+                   for name, table in content["registry"].tables.items()},
+        **{name: _records(content[name]) for name in ("effect", "claims", "sensitivity", "timings", "run_details")}})
+
+
+def _cell_json(cell, result):
+    values = tables.metric_values(result, cell["metric"])
+    return cell | {"runs": [{"run_id": run_id, "value": value} for run_id, value in values.items()]}
+
+
+def _records(frame):
+    return frame.to_dict("records")
+
+
+def _plain(value):
+    """JSON has no NaN: null stands for a number that is not there."""
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _write_folder(folder, content, results, dataset, figures):
+    for name in ("tables", "figures"):
+        (folder / name).mkdir(parents=True)
+    for name, table in content["scores"].groupby("table", sort=False):
+        table.to_csv(folder / "tables" / f"{name}.csv", index=False)
+    for name in ("effect", "claims", "sensitivity", "timings"):
+        content[name].to_csv(folder / "tables" / f"{name}.csv", index=False)
+    content["per_field"].to_csv(folder / "per_image.csv", index=False)
+    (folder / "results.json").write_text(json.dumps(results, indent=1, ensure_ascii=False), encoding="utf-8")
+    if figures:
+        from harness.report.figures import draw_all
+
+        content = content | {"figures": draw_all(content, dataset, folder / "figures")}
+    (folder / "report.md").write_text(markdown.document(content), encoding="utf-8")

@@ -1,0 +1,261 @@
+"""The pictures of a report, drawn with matplotlib's object interface: no screen, no global state."""
+
+import shutil
+
+import numpy as np
+from imageio.v3 import imread
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from scipy.ndimage import binary_dilation
+from skimage.segmentation import find_boundaries
+
+from harness import tracking
+from harness.classmap import NUCLEUS, SEPARATION
+from harness.postprocess import postprocessing_steps
+from harness.report.errors import KINDS, classify
+from harness.report.results import METRICS, read_all
+
+# Okabe & Ito's colours: told apart with every kind of colour vision, and of different lightness in print.
+ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE, BLACK = (
+    "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#000000")
+PALETTE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, BLACK)
+ERROR_COLOURS = {"missed": VERMILION, "extra": SKY, "merged": YELLOW, "split": PURPLE}
+METRIC_TITLES = {"dice_nuclei": "Dice, nuclei", "dice_separations": "Dice, separations",
+                 "jaccard": "Jaccard, protocol paper", "jaccard_equal": "Jaccard, protocol equal"}
+DPI = 120
+
+
+def draw_all(content, dataset, folder):
+    """Draw every picture of a report.
+
+    Parameters
+    ----------
+    content : dict
+        See `harness.report.gather`.
+    dataset : harness.datasets.DataSet
+    folder : Path
+
+    Returns
+    -------
+    list of (str, str, str)
+        File name, title and one line about it, in the order of the report.
+    """
+    done = [result for result in content["results"].values() if result.runs]
+    if not done:
+        return []
+    drawn = [_save(score_dots(content), folder / "scores.png", "Scores of every test field",
+                   "A dot per field (mean over seeds); the bar is the table's value with its 95 % interval.")]
+    history = read_all(content["results"], "history.csv")
+    if len(history):
+        drawn.append(_save(learning_curves(history, content["titles"]), folder / "learning-curves.png", "Learning curves",
+                           "Loss of training and validation by epoch; the ring marks the epoch that was kept."))
+    for result in done:
+        drawn += _row_pictures(result, content, dataset, folder)
+    return drawn
+
+
+def _row_pictures(result, content, dataset, folder):
+    drawn = []
+    examples = _examples(result, content["field_scores"], dataset)
+    if examples:
+        drawn.append(_save(fields_with_errors(examples), folder / f"fields-{result.name}.png",
+                           f"{result.row.title}: best, median and worst field",
+                           "By the field's Jaccard index under `equal`; errors as that protocol counts them."))
+    stored = tracking.artifact(result.runs[0], "figures/postprocessing.png")
+    if stored and result.row.method == "network":
+        name = f"postprocessing-{result.name}.png"
+        shutil.copyfile(stored, folder / name)
+        drawn.append((name, f"{result.row.title}: post-processing", "From the class map to nuclei, on one test tile."))
+    return drawn
+
+
+def _save(figure, path, title, about):
+    figure.savefig(path, dpi=DPI)
+    return path.name, title, about
+
+
+# ---- scores and learning curves
+
+
+def score_dots(content):
+    """Every field's score per row and metric, with the tables' values; a matplotlib Figure."""
+    done = [result for result in content["results"].values() if result.runs]
+    figure = Figure(figsize=(10, 1.6 + 0.75 * len(done)), layout="constrained")
+    axes = figure.subplots(1, len(METRICS), sharey=True)
+    for metric, axis in zip(METRICS, axes, strict=True):
+        for height, result in enumerate(done):
+            _dots(axis, height, content["field_scores"].loc[result.name, metric].dropna())
+            _mean(axis, height, content["boot"].get((result.name, metric)))
+        axis.set_title(METRIC_TITLES[metric], fontsize=10)
+        _bare(axis)
+        axis.grid(axis="x", color="0.9")
+    axes[0].set_yticks(range(len(done)), [result.row.title for result in done])
+    axes[0].set_ylim(len(done) - 0.5, -0.5)
+    return figure
+
+
+def _dots(axis, height, scores):
+    jitter = np.random.default_rng(0).uniform(-0.28, 0.28, len(scores))
+    axis.scatter(scores, height + jitter, s=9, color=BLUE, alpha=0.45, linewidths=0)
+
+
+def _mean(axis, height, values):
+    from harness.report.statistics import interval
+
+    if values is not None:
+        value, low, high = interval(values)
+        axis.plot([low, high], [height, height], color=BLACK, linewidth=1.6, zorder=3)
+        axis.plot([value, value], [height - 0.36, height + 0.36], color=BLACK, linewidth=1.6, zorder=3)
+
+
+def _bare(axis):
+    axis.spines[["top", "right", "left"]].set_visible(False)
+    axis.tick_params(left=False, labelsize=9)
+    axis.set_axisbelow(True)
+
+
+def learning_curves(history, titles):
+    """Loss of training and validation by epoch, one panel per row and one line per seed; a matplotlib Figure.
+
+    Parameters
+    ----------
+    history : DataFrame
+        row, seed, epoch, loss, val_loss.
+    titles : dict of str to str
+        Of the rows.
+    """
+    rows = list(history["row"].unique())
+    figure = Figure(figsize=(3.4 * len(rows), 3.2), layout="constrained")
+    axes = figure.subplots(1, len(rows), sharey=True, squeeze=False)[0]
+    for row, axis in zip(rows, axes, strict=True):
+        for _, run in history[history["row"] == row].groupby("seed"):
+            axis.plot(run["epoch"], run["loss"], color=BLUE, marker=".", label="training")
+            axis.plot(run["epoch"], run["val_loss"], color=VERMILION, linestyle="--", marker=".", label="validation")
+            best = run.loc[run["val_loss"].idxmin()]
+            axis.plot(best["epoch"], best["val_loss"], "o", markersize=10, markerfacecolor="none", color=VERMILION)
+        axis.set_title(titles[row], fontsize=10)
+        axis.set_xlabel("epoch")
+        axis.xaxis.get_major_locator().set_params(integer=True)
+        axis.spines[["top", "right"]].set_visible(False)
+        axis.grid(color="0.9")
+    axes[0].set_ylabel("loss")
+    handles, labels = axes[0].get_legend_handles_labels()
+    axes[0].legend(handles[:2], labels[:2], frameon=False)
+    return figure
+
+
+# ---- fields with their errors
+
+
+def _examples(result, field_scores, dataset):
+    """Best, median and worst field of a row: (heading, image, annotated, predicted) of each."""
+    ranked = field_scores.loc[result.name, "jaccard_equal"].dropna().sort_values(ascending=False, kind="stable")
+    examples = []
+    for rank, at in (("best", 0), ("median", len(ranked) // 2), ("worst", len(ranked) - 1)) if len(ranked) > 2 else ():
+        name = ranked.index[at]
+        stored = tracking.artifact(result.runs[0], f"predictions/nuclei/{name}.png")
+        if stored:
+            examples.append((f"{rank}: {ranked.iloc[at]:.3f}", name, dataset.read_image(name), dataset.read_nuclei(name),
+                             imread(stored).astype(np.int32)))
+    return examples
+
+
+def fields_with_errors(examples):
+    """Fields with the outlines of their nuclei and with what the protocol `equal` counts as errors filled.
+
+    Parameters
+    ----------
+    examples : list of (str, str, ndarray, ndarray, ndarray)
+        Heading, name of the field, image, annotated and predicted label image.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    height, width = examples[0][2].shape
+    figure = Figure(figsize=(4.6 * len(examples), 4.6 * height / width + 0.9), layout="constrained")
+    for axis, (heading, name, image, annotated, predicted) in zip(figure.subplots(1, len(examples), squeeze=False)[0],
+                                                                  examples, strict=True):
+        errors = classify(annotated, predicted)
+        axis.imshow(_overlay(image, annotated, predicted, errors))
+        counts = ", ".join(f"{len(errors[kind])} {kind}" for kind in KINDS)
+        axis.set_title(f"{heading}\n{_short(name)}\n{counts}", fontsize=9)
+        axis.set_axis_off()
+    handles = [Patch(facecolor=colour, edgecolor=BLACK, label=kind) for kind, colour in ERROR_COLOURS.items()]
+    handles += [Line2D([], [], color=GREEN, label="predicted outline"), Line2D([], [], color=BLACK, label="annotated outline")]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)
+    return figure
+
+
+def _short(name):
+    return name if len(name) <= 40 else f"{name[:28]}…{name[-8:]}"
+
+
+def _overlay(image, annotated, predicted, errors):
+    """RGB picture: the image dark on white, errors filled, outlines on top."""
+    picture = np.repeat(_printed(image)[..., None], 3, axis=2)
+    for kind, colour in ERROR_COLOURS.items():
+        labels = predicted if kind in ("extra", "merged") else annotated
+        inside = np.isin(labels, errors[kind])
+        picture[inside] = 0.35 * picture[inside] + 0.65 * _rgb(colour)
+    picture[find_boundaries(annotated, mode="inner")] = _rgb(BLACK)
+    picture[find_boundaries(predicted, mode="inner")] = _rgb(GREEN)
+    return picture
+
+
+def _printed(image):
+    """Intensities as (H, W) floats, bright nuclei dark on white paper, dim ones still to be seen."""
+    low, high = np.percentile(image, [1, 99.7])
+    bright = np.clip((image - low) / max(high - low, 1), 0, 1) ** 0.6
+    return 1 - 0.75 * bright
+
+
+def _rgb(colour):
+    return np.array([int(colour[i:i + 2], 16) for i in (1, 3, 5)]) / 255
+
+
+# ---- post-processing
+
+
+def postprocessing(image, class_map):
+    """The paper's Fig. 3: input, class map, skeleton lines and nuclei of one tile.
+
+    Parameters
+    ----------
+    image : (H, W) ndarray
+        Intensities.
+    class_map : (H, W) uint8 ndarray
+        Background 0, nucleus 1, separation 2.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+    """
+    steps = postprocessing_steps(class_map)
+    classes = np.ones((*class_map.shape, 3))
+    classes[class_map == NUCLEUS], classes[class_map == SEPARATION] = _rgb(SKY), _rgb(VERMILION)
+    lines = classes.copy()
+    lines[class_map == SEPARATION] = _rgb(SKY)
+    lines[binary_dilation(steps["skeleton"], np.ones((2, 2)))] = _rgb(BLACK)
+    panels = {"a  input": _printed(image), "b  class map": classes, "c  skeleton of separations and background": lines,
+              "d  nuclei": _coloured(steps["nuclei"])}
+    figure = Figure(figsize=(14, 3.9), layout="constrained")
+    for axis, (title, picture) in zip(figure.subplots(1, 4), panels.items(), strict=True):
+        axis.imshow(picture, cmap="gray", vmin=0, vmax=1)
+        axis.set_title(title, loc="left", fontsize=10)
+        axis.set(xticks=[], yticks=[])
+    figure.legend(handles=[Patch(facecolor=SKY, label="nucleus"), Patch(facecolor=VERMILION, label="separation"),
+                           Line2D([], [], color=BLACK, label="skeleton")],
+                  loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    return figure
+
+
+def _coloured(labels):
+    """Label image in colours that differ between most neighbours; white background."""
+    colours = np.array([_rgb(colour) for colour in PALETTE[:-1]])
+    picture = colours[(labels * 7) % len(colours)]
+    picture[labels == 0] = 1
+    return picture
+
+

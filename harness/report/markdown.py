@@ -1,0 +1,236 @@
+"""The report as a markdown text, made from the DataFrames of its other modules."""
+
+import numpy as np
+import pandas as pd
+
+NONE = "–"
+METRIC_TITLES = {"dice_nuclei": "Dice, nuclei", "dice_separations": "Dice, separations",
+                 "jaccard": "Jaccard, `paper`", "jaccard_equal": "Jaccard, `equal`"}
+PROTOCOLS = """\
+- `paper`: on each 512x512 tile; overlaps under the binary mask eroded 3x3; classical label images as CellProfiler left them.
+- `equal`: on the whole field; each object eroded 3x3; classical label images post-processed like the network's."""
+JACCARD = """\
+Jaccard index |M| / (|G| + |R| − |M|), pooled over the test set: |M| nuclei matched one to one, |G| annotated, |R| predicted,
+those at the edge or under 25 px left out. Two protocols:
+
+"""
+DICE = """\
+Dice coefficient 2|A∩B| / (|A| + |B|), mean over the test tiles; a tile where the class is absent on both sides is left out.
+
+"""
+
+
+def document(content):
+    """The whole report.
+
+    Parameters
+    ----------
+    content : dict
+        What `harness.report.write` gathered: names, DataFrames and paths of figures.
+
+    Returns
+    -------
+    str
+    """
+    parts = [_head(content), _tables(content), _effect(content), _claims(content), _sensitivity(content),
+             _timings(content), _figures(content), _runs(content)]
+    return "\n\n".join(part.strip() for part in parts if part) + "\n"
+
+
+def _head(content):
+    lines = [f"# {content['dataset']}, profile {content['profile']}", "",
+             f"{len(content['fields'])} test fields of `{content['dataset']}` (digest `{content['digest'][:16]}`), "
+             f"{_count_runs(content['results'])}."]
+    return "\n".join(lines)
+
+
+def _count_runs(results):
+    runs = sum(len(result.runs) for result in results.values())
+    done = sum(bool(result.runs) for result in results.values())
+    return f"{done} of {len(results)} rows done, in {runs} run{'s' * (runs != 1)}"
+
+
+# ---- the paper's tables
+
+
+def _tables(content):
+    parts = []
+    for number, (name, table) in enumerate(content["registry"].tables.items(), 1):
+        cells = content["scores"][content["scores"]["table"] == name]
+        about = "".join(text for key, text in (("dice", DICE), ("jaccard", JACCARD + PROTOCOLS + "\n\n"))
+                        if any(metric.startswith(key) for metric in table.metrics))
+        parts.append(f"## Table {number}. {table.title}\n\n{about}{to_markdown(score_table(cells))}")
+    notes = ("Bold: best of the column. Interval: 95 % bootstrap over test fields, which says nothing about the spread "
+             f"between trainings. ± sd: over seeds. Published: by the paper; {NONE} where the registry has no value.")
+    missing = [f"- {result.row.title}, seed {run.seed}: {why}, run `{run.run_id[:8]}`"
+               for result in content["results"].values() for run, why in result.left_out]
+    return "\n\n".join([*parts, notes, *(["Not in the tables:\n\n" + "\n".join(missing)] if missing else [])])
+
+
+def score_table(cells):
+    """The cells of one table as the paper prints it: a line per row, and per metric what the harness found beside it.
+
+    Parameters
+    ----------
+    cells : DataFrame
+        The lines of `tables.scores` that belong to one table.
+
+    Returns
+    -------
+    DataFrame
+        Of strings. Names of columns may come twice: they stand next to the metric they belong to.
+    """
+    columns = [("", cells.drop_duplicates("row")["title"].tolist())]
+    for metric, group in cells.groupby("metric", sort=False):
+        columns += [(METRIC_TITLES.get(metric, metric), [_value(cell) for cell in group.itertuples()]),
+                    ("95 % interval", [_interval(cell.low, cell.high) for cell in group.itertuples()])]
+        if group["published"].notna().any():
+            columns += [("published", [number(value) for value in group["published"]]),
+                        ("difference", [signed(value) for value in group["difference"]])]
+    return pd.DataFrame(dict(enumerate(values for _, values in columns))).set_axis([name for name, _ in columns], axis=1)
+
+
+def _value(cell):
+    if np.isnan(cell.value):
+        return cell.state
+    spread = f" ± {cell.sd:.3f} (n = {cell.n})" if cell.n > 1 else ""
+    return (f"**{cell.value:.3f}**" if cell.best else f"{cell.value:.3f}") + spread
+
+
+def number(value, decimals=3):
+    """A number, or a dash where there is none."""
+    return NONE if value is None or pd.isna(value) else f"{value:.{decimals}f}"
+
+
+def signed(value, decimals=3):
+    """A difference with its sign, or a dash."""
+    return NONE if pd.isna(value) else f"{value:+.{decimals}f}".replace("-", "−")
+
+
+def _interval(low, high):
+    return NONE if pd.isna(low) else f"{low:.3f} to {high:.3f}"
+
+
+def to_markdown(frame):
+    """A DataFrame of strings as a pipe table, the first column to the left and the others to the right."""
+    align = ["left"] + ["right"] * (frame.shape[1] - 1)
+    return frame.to_markdown(index=False, colalign=align, disable_numparse=True)
+
+
+# ---- what the protocol does, and the paper's claims
+
+
+def _effect(content):
+    effect, titles = content["effect"], content["titles"]
+    if effect.empty:
+        return "## What the protocol does\n\nNeeds a network row and the classical row with its labels; none is done."
+    lines = []
+    for line in effect.itertuples():
+        lines.append([titles[line.classical], number(line.jaccard_classical), number(line.jaccard_equal_classical),
+                      _gain(line, "protocol_lift")])
+        lines.append([titles[line.network], number(line.jaccard_network), number(line.jaccard_equal_network), ""])
+        lines.append(["Gain by learning", _gain(line, "jaccard_gain"), _gain(line, "jaccard_equal_gain"), ""])
+    frame = pd.DataFrame(lines, columns=["Jaccard index", "`paper`", "`equal`", "difference between protocols"])
+    return ("## What the protocol does\n\n" + "\n".join(_effect_sentence(line, titles) for line in effect.itertuples())
+            + "\n\n" + to_markdown(frame))
+
+
+def _effect_sentence(line, titles):
+    return (f"Without any learning, the protocol alone moves {titles[line.classical]} by {signed(line.protocol_lift_value)}. "
+            f"Learning from these labels adds {signed(line.jaccard_gain_value)} under `paper` and "
+            f"{signed(line.jaccard_equal_gain_value)} under `equal`.")
+
+
+def _gain(line, name):
+    value, low, high = (getattr(line, f"{name}_{key}") for key in ("value", "low", "high"))
+    return f"{signed(value)} ({signed(low)} to {signed(high)})"
+
+
+def _claims(content):
+    claims, titles = content["claims"], content["titles"]
+    if claims.empty:
+        return ""
+    parts = ["## The paper's claims, checked",
+             "Difference with its 95 % bootstrap interval over fields; p: Wilcoxon's signed-rank test, paired over the "
+             "fields' own scores, two-sided. A difference counts where both agree at the 5 % level; nothing is corrected "
+             "for the number of lines. Published: the same difference in the paper's numbers."]
+    for claim, group in claims.groupby("claim", sort=False):
+        for (better, worse), lines in group.groupby(["better", "worse"], sort=False):
+            parts.append(f"### {claim}\n\n{titles[better]} against {titles[worse]}:\n\n"
+                         + to_markdown(pd.DataFrame([_claim_line(line) for line in lines.itertuples()])))
+    return "\n\n".join(parts)
+
+
+def _claim_line(line):
+    told = pd.notna(line.difference)
+    return {"": METRIC_TITLES[line.metric],
+            "values": f"{line.value_better:.3f} / {line.value_worse:.3f}" if told else NONE,
+            "difference": f"{signed(line.difference)} ({signed(line.low)} to {signed(line.high)})" if told else NONE,
+            "p": _p(line.p), "published": signed(line.published),
+            "verdict": f"**{line.verdict}**" + (f": {line.why}" if line.why else "")}
+
+
+def _p(value):
+    return NONE if pd.isna(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+# ---- sensitivity and times
+
+
+def _sensitivity(content):
+    frame, titles = content["sensitivity"], content["titles"]
+    if frame.empty:
+        return ""
+    units = {"tile": "tiles", "field": "fields"}
+    lines = []
+    for (row, erosion), group in frame.groupby(["row", "erosion"], sort=False):
+        line = {"": titles[row], "erosion": erosion}
+        for cell in group.itertuples():
+            chosen = (cell.unit, erosion, cell.smallest) in (("tile", "mask", 25), ("field", "object", 25))
+            text = number(cell.jaccard)
+            line[f"{units[cell.unit]}, {cell.smallest} px"] = f"**{text}**" if chosen else text
+        lines.append(line)
+    table = pd.DataFrame(lines)
+    table.loc[table[""].duplicated(), ""] = ""
+    return ("## Sensitivity of the Jaccard index\n\nPooled over the test set, under each erosion (of none, of the binary "
+            "mask, of each object) and smallest nucleus counted; on tiles with the label images of `paper`, on fields with "
+            "those of `equal`. Bold: the two protocols.\n\n" + to_markdown(table))
+
+
+def _timings(content):
+    frame = content["timings"]
+    if frame.drop(columns=["row", "title"]).filter(regex="^(?!.*published)").isna().all(axis=None):
+        return ""
+    published = [name for name in ("step_ms_published", "tile_ms_published") if name in frame]
+    names = {"title": "", "step_ms": "training step, ms", "step_ms_published": "published",
+             "tile_ms": "inference tile, ms", "tile_ms_published": "published", "labels": "labels, s",
+             "training": "training, s", "prediction": "prediction, s", "scoring": "scoring, s"}
+    columns = [name for name in names if name in frame]
+    text = frame[columns].copy().astype(object)
+    for name in columns[1:]:
+        text[name] = [number(value, 0 if name in published or name == "training" else 1) for value in frame[name]]
+    return ("## Processing times\n\nMeans over seeds. Published: section 3.3 of the paper, on the authors' GPU; the machine "
+            "behind the others stands with the runs below.\n\n"
+            + to_markdown(text.set_axis([names[name] for name in columns], axis=1)))
+
+
+# ---- pictures, and the runs
+
+
+def _figures(content):
+    parts = [f"### {title}\n\n{about}\n\n![{title}](figures/{name})" for name, title, about in content["figures"]]
+    return "\n\n".join(["## Figures", *parts]) if parts else ""
+
+
+def _runs(content):
+    frame = content["run_details"]
+    if frame.empty:
+        return "## Runs\n\nNone is finished."
+    shared = [name for name in frame if frame[name].nunique(dropna=False) == 1 and name not in
+              ("row", "seed", "run_id", "spec_hash")]
+    text = frame.drop(columns=shared).fillna("").astype(str)
+    for name in ("run_id", "spec_hash"):
+        text[name] = "`" + text[name] + "`"
+    common = "".join(f"- {name}: {frame[name].iloc[0]}\n" for name in shared if frame[name].iloc[0])
+    about = f"The same for all of them:\n\n{common}\n" if common else ""
+    return f"## Runs\n\n{about}" + text.to_markdown(index=False, disable_numparse=True)

@@ -1,0 +1,113 @@
+"""What a report is made of: the runs that count for each row, and the scores they stored."""
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from harness import evaluation, tracking
+from harness.registry import Row
+
+METRICS = ("dice_nuclei", "dice_separations", "jaccard", "jaccard_equal")
+
+
+class RowResults(NamedTuple):
+    """A row of the registry and the runs that count for it.
+
+    Attributes
+    ----------
+    name : str
+    row : harness.registry.Row
+    runs : list of harness.tracking.Run
+        The newest finished run of each seed whose spec is the current one, by seed.
+    left_out : list of (Run, str)
+        The newest run of every other seed, and why it does not count: its state, or "stale".
+    """
+
+    name: str
+    row: Row
+    runs: list
+    left_out: list
+
+    @property
+    def state(self):
+        """"done", or in one word why there is no number."""
+        return "done" if self.runs else self.left_out[0][1] if self.left_out else "not run"
+
+
+def collect(registry, resolve, runs):
+    """Choose the runs that count.
+
+    Parameters
+    ----------
+    registry : harness.registry.Registry
+    resolve : callable
+        (row, seed) to the current Spec.
+    runs : list of harness.tracking.Run
+        Of one data set and profile, the newest first.
+
+    Returns
+    -------
+    dict of str to RowResults
+        In the order of the registry. A classical row does not depend on the seed, so only its newest run counts.
+    """
+    newest = {name: {} for name in registry.rows}
+    for run in runs:
+        if run.row in newest:
+            key = run.seed if registry.rows[run.row].method == "network" else 0
+            newest[run.row].setdefault(key, []).append(run)
+    return {name: _choose(name, registry.rows[name], seeds, resolve) for name, seeds in newest.items()}
+
+
+def _choose(name, row, seeds, resolve):
+    counted, left_out = [], []
+    for _, candidates in sorted(seeds.items()):
+        hashes = {seed: resolve(name, seed).hash for seed in {run.seed for run in candidates}}
+        good = [run for run in candidates if run.state == "finished" and run.spec_hash == hashes[run.seed]]
+        if good:
+            counted.append(good[0])
+        else:
+            last = candidates[0]
+            left_out.append((last, "stale" if last.state == "finished" else last.state))
+    return RowResults(name, row, counted, left_out)
+
+
+def read_csv(run, path):
+    """A table that a run stored; an empty one where the run has none."""
+    local = tracking.artifact(run, path)
+    return pd.DataFrame() if local is None else pd.read_csv(local)
+
+
+def read_all(results, path):
+    """A table that each run of each row stored, as one DataFrame with the columns row, seed and run_id in front."""
+    tables = [read_csv(run, path).assign(row=name, seed=run.seed, run_id=run.run_id)
+              for name, result in results.items() for run in result.runs]
+    together = pd.concat(tables) if tables else pd.DataFrame()
+    front = ["row", "seed", "run_id"]
+    return together[front + [name for name in together if name not in front]] if len(together) else together
+
+
+def ratios(per_tile):
+    """Every metric of the tables as a ratio of sums over fields: the terms that resampled fields are pooled from.
+
+    Parameters
+    ----------
+    per_tile : DataFrame
+        `read_all` of the runs' per_tile.csv.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        Metric to a table with the columns `above` and `below` and the index row, seed, field. Dice is a mean over
+        tiles: sum and number of the tiles' values. Jaccard: nuclei matched, and nuclei on either side.
+    """
+    keys = [per_tile[name] for name in ("row", "seed", "field")]
+    terms = {}
+    for name in ("nuclei", "separations"):
+        dice = per_tile[f"dice_{name}_twice_both"] / per_tile[f"dice_{name}_sum"].replace(0, np.nan)
+        terms[f"dice_{name}"] = dice.groupby(keys, sort=False).agg(above="sum", below="count")
+    for name, protocol in (("jaccard", "paper"), ("jaccard_equal", "equal")):
+        counts = per_tile[[f"{protocol}_{count}" for count in evaluation.COUNTS]].groupby(keys, sort=False).sum()
+        matched, annotated, predicted = (counts[column] for column in counts)
+        terms[name] = pd.DataFrame({"above": matched, "below": annotated + predicted - matched})
+    return terms

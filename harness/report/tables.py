@@ -1,0 +1,156 @@
+"""The tables of a report as DataFrames; nothing here knows markdown."""
+
+import numpy as np
+import pandas as pd
+
+from harness.report.results import METRICS
+from harness.report.statistics import bootstrap, interval
+
+DECIMALS = 3
+# Paper, section 3.3: ms for one training step (batch 1) and for one tile at inference, on the authors' GPU.
+PUBLISHED_TIMES = {"step_ms": 43.0, "tile_ms": 12.0}
+
+
+def resampled(terms):
+    """`bootstrap` of every row and metric: {(row, metric): values}."""
+    return {(row, metric): bootstrap(table.loc[row])
+            for metric, table in terms.items() for row in table.index.unique("row")}
+
+
+def scores(registry, results, boot):
+    """Every cell of every table.
+
+    Parameters
+    ----------
+    registry : harness.registry.Registry
+    results : dict of str to RowResults
+    boot : dict of (str, str) to ndarray
+        See `resampled`.
+
+    Returns
+    -------
+    DataFrame
+        table, row, title, metric, state, value (mean over seeds), sd (sample standard deviation, from two seeds on),
+        n (seeds), low, high (95 % bootstrap interval over fields), published, difference, best.
+    """
+    cells = [_cell(name, table, column, metric, results[row], boot)
+             for name, table in registry.tables.items()
+             for column, metric in enumerate(table.metrics)
+             for row in registry.rows]
+    frame = pd.DataFrame(cells)
+    rounded = frame["value"].round(DECIMALS)
+    frame["best"] = rounded.notna() & (rounded == rounded.groupby([frame["table"], frame["metric"]]).transform("max"))
+    return frame
+
+
+def _cell(table, entry, column, metric, result, boot):
+    values = metric_values(result, metric)
+    published = dict(enumerate(entry.published.get(result.name, []))).get(column, np.nan)
+    value = values.mean() if len(values) else np.nan
+    bounds = interval(boot[result.name, metric])[1:] if len(values) else (np.nan, np.nan)
+    return {"table": table, "row": result.name, "title": result.row.title, "metric": metric,
+            "state": result.state if len(values) or not result.runs else "undefined",
+            "value": value, "sd": values.std(), "n": len(values), "low": bounds[0], "high": bounds[1],
+            "published": published, "difference": value - published}
+
+
+def metric_values(result, metric):
+    """What the runs of a row gave, as MLflow holds it: a Series by run id, without the runs where it is undefined."""
+    values = {run.run_id: run.metrics[metric] for run in result.runs if metric in run.metrics}
+    return pd.Series(values, dtype=float)
+
+
+def protocol_effect(results, boot):
+    """What post-processing and what learning add to the Jaccard index of a row's labels.
+
+    Returns
+    -------
+    DataFrame
+        One line for each network row whose labels are also a classical row and where both are done: network, classical,
+        and per protocol (`jaccard`, `jaccard_equal`) the value of both and the gain, with bounds.
+    """
+    lines = []
+    for network, classical in learned_from(results):
+        line = {"network": network, "classical": classical}
+        for metric in ("jaccard", "jaccard_equal"):
+            learned, given = boot[network, metric], boot[classical, metric]
+            line |= {f"{metric}_classical": given[0], f"{metric}_network": learned[0]}
+            line |= {f"{metric}_gain_{key}": v for key, v in interval(learned - given)._asdict().items()}
+        lift = interval(boot[classical, "jaccard_equal"] - boot[classical, "jaccard"])
+        lines.append(line | {f"protocol_lift_{key}": v for key, v in lift._asdict().items()})
+    return pd.DataFrame(lines)
+
+
+def learned_from(results, done=True):
+    """Pairs of a network row and the classical row whose labels it was trained on."""
+    return [(network.name, classical.name) for network in results.values() for classical in results.values()
+            if (network.row.method, classical.row.method) == ("network", "classical")
+            and (network.row.labels, network.row.settings) == (classical.row.labels, classical.row.settings)
+            and (not done or network.runs and classical.runs)]
+
+
+def sensitivity(stored):
+    """Jaccard index under every erosion and smallest nucleus.
+
+    Parameters
+    ----------
+    stored : DataFrame
+        `read_all` of the runs' sensitivity.csv.
+
+    Returns
+    -------
+    DataFrame
+        row, erosion, unit ("tile" or "field"), smallest (px), jaccard (mean over seeds).
+    """
+    jaccard = stored["matched"] / (stored["annotated"] + stored["predicted"] - stored["matched"])
+    keys = ["row", "erosion", "unit", "smallest"]
+    return stored.assign(jaccard=jaccard).groupby(keys, sort=False)["jaccard"].mean().reset_index()
+
+
+def timings(results, tiles):
+    """Seconds that the runs took, beside the published times.
+
+    Parameters
+    ----------
+    results : dict of str to RowResults
+    tiles : int
+        Number of test tiles.
+
+    Returns
+    -------
+    DataFrame
+        row, title, step_ms (one training step), tile_ms (one tile at inference), their published values, and the
+        seconds for labels, training, prediction and scoring; means over seeds.
+    """
+    lines = []
+    for result in results.values():
+        seconds = pd.DataFrame([_seconds(run) for run in result.runs]).mean()
+        line = {"row": result.name, "title": result.row.title,
+                "step_ms": 1000 * seconds.get("step", np.nan),
+                "tile_ms": 1000 * seconds.get("prediction", np.nan) / tiles if tiles else np.nan}
+        if result.row.method == "network":
+            line |= {f"{key}_published": value for key, value in PUBLISHED_TIMES.items()}
+        lines.append(line | {key: seconds.get(key, np.nan) for key in ("labels", "training", "prediction", "scoring")})
+    return pd.DataFrame(lines)
+
+
+def _seconds(run):
+    return {name.removeprefix("seconds_"): value for name, value in run.metrics.items() if name.startswith("seconds_")}
+
+
+def run_details(results):
+    """One line per run that counts: row, seed, run_id, spec_hash, and everything else its tags say about it."""
+    lines = []
+    for result in results.values():
+        for run in result.runs:
+            said = {key.removeprefix("harness."): value for key, value in run.tags.items() if key.startswith("harness.")}
+            versions = {key.removeprefix("versions."): value
+                        for key, value in run.params.items() if key.startswith("versions.")}
+            lines.append({"row": run.row, "seed": run.seed, "run_id": run.run_id, "spec_hash": run.spec_hash,
+                          **{key: value for key, value in said.items()
+                             if key not in ("row", "seed", "spec_hash", "profile", "dataset", "labels", "method")},
+                          "stages": " ".join(f"{stage}:{version}" for stage, version in versions.items())})
+    return pd.DataFrame(lines)
+
+
+__all__ = ["METRICS", "metric_values", "protocol_effect", "resampled", "run_details", "scores", "sensitivity", "timings"]

@@ -1,0 +1,133 @@
+"""Finished runs to report on: small fields, predictions with known kinds of error, scored by the real stages."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from imageio.v3 import imwrite
+from scipy.ndimage import binary_dilation
+
+from harness import evaluation, registry, tiles
+from harness.classmap import class_map
+from harness.datasets import DataSet, open_dataset
+from harness.report.figures import postprocessing
+from harness.tracking import Run
+
+SIDE = 192
+QUALITY = {"network-manual": 0.02, "network-shape-intensity": 0.06, "network-consensus": 0.1,
+           "classical-shape-intensity": 0.14, "classical-intensity-shape": 0.2, "classical-shape-shape": 0.24,
+           "classical-intensity-intensity": 0.5}
+
+
+def cropped(dataset, count=8, side=SIDE):
+    """The middle of fields of a data set, as a small data set whose every split holds some of them."""
+    names = dataset.splits["test"] + dataset.splits["training"]
+    window = np.s_[100:100 + side, 100:100 + side]
+    return DataSet(dataset.name, dataset.digest, {"training": (), "validation": (), "test": names[:count]},
+                   lambda name: dataset.read_image(name)[window], lambda name: dataset.read_nuclei(name)[window])
+
+
+def spoil(nuclei, share, rng):
+    """Nuclei of which a share is lost, merged with a neighbour, split or invented."""
+    spoilt = nuclei.copy()
+    for label in np.unique(nuclei)[1:]:
+        kind = rng.random() / share
+        inside = spoilt == label
+        rows, columns = np.nonzero(inside)
+        if kind >= 1 or not len(rows):
+            continue
+        if kind < 0.3:
+            spoilt[inside] = 0
+        elif kind < 0.5:
+            spoilt[inside & (np.arange(nuclei.shape[1]) > columns.mean())] = nuclei.max() + label
+        elif kind < 0.8:
+            neighbours = np.setdiff1d(spoilt[binary_dilation(inside, iterations=3)], [0, label])
+            if len(neighbours):
+                spoilt[inside] = neighbours[0]
+        else:
+            corner = rng.integers(0, nuclei.shape[0] - 12, 2)
+            window = spoilt[corner[0]:corner[0] + 9, corner[1]:corner[1] + 9]
+            window[window == 0] = 3 * nuclei.max() + label
+    return spoilt
+
+
+def scored(dataset, row, seed):
+    """Predictions of a row on the test fields."""
+    rng = np.random.default_rng([seed, list(QUALITY).index(row) if row in QUALITY else 99])
+    for name in dataset.splits["test"]:
+        labels = spoil(dataset.read_nuclei(name), QUALITY.get(row, 0.3), rng)
+        if row.startswith("network"):
+            yield name, evaluation.from_class_maps(tiles.cut(class_map(labels)), class_map(labels))
+        else:
+            yield name, evaluation.from_labels(labels)
+
+
+def make_run(folder, spec, dataset, state="finished"):
+    """A run as the tracking store would hold it, with real files and real scores."""
+    folder.mkdir(parents=True)
+    records, sensitivities = [], []
+    predictions = dict(scored(dataset, spec.row, spec.seed))
+    for name, prediction in predictions.items():
+        nuclei = dataset.read_nuclei(name)
+        records.append(evaluation.score_field(prediction, nuclei))
+        sensitivities.append(evaluation.sensitivity_of_field(prediction, nuclei))
+        target = folder / "predictions" / "nuclei" / f"{name}.png"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        imwrite(target, prediction.nuclei.astype(np.uint16))
+    per_tile = evaluation.table_of(predictions, records)
+    per_tile.to_csv(folder / "per_tile.csv", index=False)
+    evaluation.per_field(per_tile).to_csv(folder / "per_field.csv", index=False)
+    evaluation.sensitivity(sensitivities).to_csv(folder / "sensitivity.csv", index=False)
+    seconds = {"seconds_labels": 4.2, "seconds_scoring": 3.1}
+    if spec.method == "network":
+        seconds |= {"seconds_training": 70.0, "seconds_prediction": 2.4, "seconds_step": 0.31}
+        _write_network_files(folder, dataset, predictions)
+    (folder / "spec.json").write_text(json.dumps(spec.model_dump()))
+    tags = {f"harness.{key}": str(getattr(spec, key)) for key in ("row", "seed", "profile", "dataset", "digest")}
+    return Run(spec.row, spec.seed, f"{abs(hash(str(folder))):032x}", spec.profile, spec.dataset, spec.hash, state,
+               {**evaluation.totals(per_tile), **seconds}, tags | {"harness.version": "0.1.0", "harness.machine": "2 cores"},
+               {f"versions.{key}": str(value) for key, value in spec.versions.items()}, folder.as_uri())
+
+
+def _write_network_files(folder, dataset, predictions):
+    epochs = np.arange(1, 6)
+    pd.DataFrame({"epoch": epochs, "loss": 0.8 / epochs, "val_loss": 0.9 / epochs + 0.02 * (epochs - 3) ** 2,
+                  "learning_rate": 1e-3, "seconds": 14.0}).to_csv(folder / "history.csv", index=False)
+    name, prediction = next(iter(predictions.items()))
+    (folder / "figures").mkdir()
+    postprocessing(tiles.cut(dataset.read_image(name))[0], prediction.tile_maps[0]).savefig(
+        folder / "figures" / "postprocessing.png")
+
+
+def resolver(book, dataset):
+    """`resolve` as `write` wants it, with stage versions as if every stage were there."""
+    def resolve(row, seed):
+        entry = book.rows[row]
+        learns = entry.method == "network"
+        return registry.Spec(row=row, title=entry.title, method=entry.method, labels=entry.labels, settings=entry.settings,
+                             network=book.network if learns else None, profile="quick", schedule=None,
+                             dataset=dataset.name, digest=dataset.digest, seed=seed, versions={"metrics": 1, "tiles": 1})
+    return resolve
+
+
+@pytest.fixture(scope="session")
+def small():
+    return cropped(open_dataset("synthetic"))
+
+
+@pytest.fixture(scope="session")
+def book():
+    return registry.load_registry()
+
+
+@pytest.fixture(scope="session")
+def resolve(book, small):
+    return resolver(book, small)
+
+
+@pytest.fixture(scope="session")
+def seven(tmp_path_factory, book, small, resolve):
+    """One finished run of each of the paper's rows."""
+    folder = tmp_path_factory.mktemp("runs")
+    return [make_run(folder / row, resolve(row, 0), small) for row in book.rows]
