@@ -4,31 +4,57 @@ from pathlib import Path
 
 from harness.datasets.bbbc039 import open_bbbc039
 from harness.datasets.dataset import SPLITS, DataSet
+from harness.datasets.folder import open_folder, problems, write_folder
+from harness.datasets.pixels import field_name, image_files, read_image, read_nuclei
 from harness.datasets.synthetic import open_synthetic
 from harness.errors import HarnessError
 
-__all__ = ["SPLITS", "DataSet", "open_dataset"]
+__all__ = ["SPLITS", "DataSet", "field_name", "image_files", "open_dataset", "problems", "read_image",
+           "read_nuclei", "summary", "write_folder"]
 
-VERSION = 1
+VERSION = 1  # of how files become images and nuclei
 
 
 def open_dataset(dataset: str, data_dir: Path | None = None) -> DataSet:
-    """Open a data set by name or folder; no pixel is read yet.
+    """Open a data set by name or folder; files are checked, pixels are read when asked for.
 
     Parameters
     ----------
     dataset : str
-        "bbbc039" or "synthetic".
+        "synthetic", "bbbc039" or the path of a folder (see `harness.datasets.folder.open_folder`).
     data_dir : Path, optional
-        Unpacked copy of BBBC039 (see `open_bbbc039`).
+        Unpacked copy of BBBC039 (see `harness.datasets.bbbc039.open_bbbc039`).
 
     Raises
     ------
     HarnessError
-        There is no such data set, or it is incomplete or altered.
+        There is no such data set, or it is incomplete, altered or wrong.
     """
-    if dataset == "bbbc039":
-        return open_bbbc039(data_dir)
     if dataset == "synthetic":
         return open_synthetic()
-    raise HarnessError(f"no data set {dataset!r}; known: bbbc039, synthetic")
+    if dataset == "bbbc039":
+        return open_bbbc039(data_dir)
+    if Path(dataset).is_dir():
+        return open_folder(Path(dataset))
+    raise HarnessError(f"no data set '{dataset}': neither synthetic, nor bbbc039, nor a folder that is there")
+
+
+def summary(dataset: DataSet) -> dict:
+    """What a data set holds; every field is read.
+
+    Returns
+    -------
+    dict
+        Ready for JSON: "name", "digest" and "splits", where each split has the numbers of "fields", of
+        "annotated" ones and of "nuclei", its image "sizes" as [rows, columns], and the "names" of its fields.
+    """
+    return {"name": dataset.name, "digest": dataset.digest,
+            "splits": {split: _split_summary(dataset, fields) for split, fields in dataset.splits.items()}}
+
+
+def _split_summary(dataset: DataSet, fields: tuple[str, ...]) -> dict:
+    nuclei = (dataset.read_nuclei(field) for field in fields)
+    counts = [int(labels.max()) for labels in nuclei if labels is not None]
+    sizes = sorted({dataset.read_image(field).shape for field in fields})
+    return {"fields": len(fields), "annotated": len(counts), "nuclei": sum(counts),
+            "sizes": [list(size) for size in sizes], "names": list(fields)}

@@ -1,4 +1,4 @@
-"""BBBC039v1: 200 fields of U2OS nuclei (Hoechst), Broad Bioimage Benchmark Collection (Caicedo et al. 2018, CC0).
+"""BBBC039v1: 200 fields of U2OS nuclei; Broad Bioimage Benchmark Collection, Caicedo et al. 2018, CC0.
 
 Every file is compared with its known SHA-256 (`bbbc039.sha256`, beside this module) before it is used.
 """
@@ -17,7 +17,7 @@ import numpy as np
 import pooch
 
 from harness.datasets.dataset import SPLITS, DataSet, digest_of, split_list_names
-from harness.datasets.pixels import nuclei_of_colouring, read_grey, read_pixels
+from harness.datasets.pixels import read_image, read_nuclei
 from harness.errors import HarnessError
 
 BASE_URL = "https://data.broadinstitute.org/bbbc/BBBC039/"
@@ -137,9 +137,8 @@ def _check(folder: Path, known: Mapping[str, str]) -> dict[str, str]:
     wrong = [name for name in wrong if name not in absent]
     if wrong:
         state = "missing" if found[wrong[0]] is None else "not the original"
-        raise HarnessError(f"BBBC039 in {folder}: {wrong[0]} is {state} ({len(wrong)} of {len(known)} files are "
-                           "missing or altered); unpack the official archives there again, or name another copy "
-                           "with --data-dir")
+        raise HarnessError(f"BBBC039 in {folder}: {wrong[0]} is {state} ({len(wrong)} of {len(known)} files "
+                           "missing or altered); unpack the official archives again or name another copy")
     return {name: sha256 for name, sha256 in found.items() if sha256 is not None}
 
 
@@ -155,7 +154,7 @@ def _sha256(folder: Path, name: str) -> str | None:
 
 
 def _absent_masks(folder: Path, found: Mapping[str, str | None]) -> set[str]:
-    """Masks that may be absent: those of the training or validation split when none of that split is there."""
+    """Masks that may be absent: all of the training split, all of the validation split."""
     absent = set()
     for split in ("training", "validation"):
         masks = {f"masks/{field}.png" for field in _split_fields(folder, split)}
@@ -170,9 +169,9 @@ def _split_fields(folder: Path, split: str) -> tuple[str, ...]:
 
 
 def _read_image(folder: Path, field: str) -> np.ndarray:
-    return read_grey(folder / "images" / f"{field}.tif")
+    return read_image(folder / "images" / f"{field}.tif")
 
 
 def _read_nuclei(folder: Path, field: str) -> np.ndarray | None:
     path = folder / "masks" / f"{field}.png"
-    return nuclei_of_colouring(read_pixels(path)) if path.exists() else None
+    return read_nuclei(path) if path.exists() else None

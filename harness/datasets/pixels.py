@@ -1,4 +1,4 @@
-"""Pixels of image files, and nuclei of the ways in which masks are stored."""
+"""Images and nuclei of single files, in the forms in which people store them."""
 
 from pathlib import Path
 
@@ -9,40 +9,161 @@ from skimage.measure import label
 
 from harness.errors import HarnessError
 
-TIFF = (".tif", ".tiff")
+ENDINGS = (".ome.tiff", ".ome.tif", ".tiff", ".tif", ".png")
 
 
-def read_pixels(path: Path) -> np.ndarray:
-    """Pixels of a TIFF, OME-TIFF or PNG file as they are stored.
+def field_name(filename: str) -> str:
+    """Name of the field a file belongs to: the file's name without its ending, if that is an image's."""
+    ending = next((ending for ending in ENDINGS if filename.lower().endswith(ending)), "")
+    return filename[:len(filename) - len(ending)]
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The TIFF, OME-TIFF and PNG files of a folder, by name; hidden ones are left out."""
+    return sorted(path for path in folder.iterdir() if is_image_file(path))
+
+
+def is_image_file(path: Path) -> bool:
+    """Whether a path is a file that by its name is a TIFF, OME-TIFF or PNG; hidden ones are not."""
+    return path.is_file() and path.name.lower().endswith(ENDINGS) and not path.name.startswith(".")
+
+
+def size(shape: tuple[int, ...]) -> str:
+    """A shape in words: "520x696 px"."""
+    return "x".join(map(str, shape)) + " px"
+
+
+def read_image(path: Path) -> np.ndarray:
+    """Read a grey image.
+
+    Parameters
+    ----------
+    path : Path
+        TIFF, OME-TIFF or PNG with one plane; colour is taken as grey when red, green and blue are equal.
+
+    Returns
+    -------
+    ndarray, (H, W)
+        Integers or floats, as stored.
 
     Raises
     ------
     HarnessError
-        The file cannot be read as an image.
+        The file cannot be read, has several planes or real colours, or holds NaN or infinite values.
     """
-    try:
-        return tifffile.imread(path) if path.suffix.lower() in TIFF else iio.imread(path)
-    except Exception as error:  # decoders raise anything from OSError to struct.error
-        raise HarnessError(f"{path}: cannot be read as an image ({type(error).__name__}); "
-                           "replace the file or take it out of the data set") from error
+    image = _grey(_pixels(path))
+    if image.ndim == 3 and image.shape[2] in (3, 4):
+        raise HarnessError(f"{path}: has colours; save the channel that shows the nuclei as a grey image")
+    if image.ndim != 2:
+        raise HarnessError(f"{path}: has {image.ndim} axes, {size(image.shape)}; save one channel in 2-D")
+    if image.dtype.kind not in "uif":
+        raise HarnessError(f"{path}: holds {image.dtype} values; save it with integer or float grey values")
+    if image.dtype.kind == "f" and not np.isfinite(image).all():
+        raise HarnessError(f"{path}: holds NaN or infinite values; replace them before using the image")
+    return image
 
 
-def read_grey(path: Path) -> np.ndarray:
-    """Image of a file: 2-D, of the dtype it is stored in."""
-    return read_pixels(path)
-
-
-def nuclei_of_colouring(mask: np.ndarray) -> np.ndarray:
-    """Nuclei of a colouring in which touching nuclei differ, as in BBBC039's masks.
+def read_nuclei(path: Path) -> np.ndarray:
+    """Read the nuclei of one field.
 
     Parameters
     ----------
-    mask : ndarray, (H, W, 3 or 4)
-        Only red, the first channel, carries data.
+    path : Path
+        One of three: a label image of integers; a colouring in red alone, as in BBBC039, in which touching
+        nuclei differ (nuclei are the 8-connected components of equal value); a folder with one binary image
+        per nucleus, as in BBBC038, where the last by name is in front.
 
     Returns
     -------
     ndarray of int32, (H, W)
-        Components of equal red value, 8-connected; 0 is background.
+        Label image: 0 background, ids from 1 without gaps.
+
+    Raises
+    ------
+    HarnessError
+        The file cannot be read or is none of these.
     """
-    return label(mask[..., 0]).astype(np.int32)
+    if path.is_dir():
+        return _nuclei_of_folder(path)
+    mask = _grey(_pixels(path))
+    if mask.ndim == 3 and mask.shape[2] in (3, 4) and not mask[..., 1:3].any():
+        return label(mask[..., 0]).astype(np.int32)
+    if mask.ndim != 2:
+        raise HarnessError(f"{path}: is no label image and no colouring in red; save one integer per nucleus")
+    if mask.dtype.kind == "f":
+        raise HarnessError(f"{path}: is a mask of {mask.dtype} values; save one integer per nucleus")
+    if mask.min() < 0:
+        raise HarnessError(f"{path}: is a mask with negative values; save 0 for background and ids from 1")
+    if len(np.unique(mask[mask != 0])) == 1 and mask.max() in (1, 255) and label(mask).max() > 1:
+        raise HarnessError(f"{path}: is a binary mask, in which touching nuclei are one; save one integer "
+                           "per nucleus (skimage.measure.label numbers separate ones)")
+    return _consecutive(mask)
+
+
+def _nuclei_of_folder(folder: Path) -> np.ndarray:
+    files = image_files(folder)
+    if not files:
+        raise HarnessError(f"{folder}: holds no TIFF or PNG; put one binary image per nucleus there")
+    nuclei = np.zeros(_binary(files[0]).shape, np.int32)
+    for id_, path in enumerate(files, start=1):
+        nucleus = _binary(path)
+        if nucleus.shape != nuclei.shape:
+            raise HarnessError(f"{path}: is {size(nucleus.shape)}, but {files[0].name} {size(nuclei.shape)}; "
+                               "save all nuclei of a field in the size of its image")
+        nuclei[nucleus] = id_
+    return _consecutive(nuclei)
+
+
+def _binary(path: Path) -> np.ndarray:
+    mask = _grey(_pixels(path))
+    if mask.ndim != 2 or len(np.unique(mask[mask != 0])) > 1:
+        raise HarnessError(f"{path}: is no binary image; a folder of masks holds one nucleus per file")
+    return mask != 0
+
+
+def _consecutive(labels: np.ndarray) -> np.ndarray:
+    ids, position = np.unique(labels, return_inverse=True)
+    return (position.reshape(labels.shape) + (ids[0] > 0)).astype(np.int32)
+
+
+def _grey(pixels: np.ndarray) -> np.ndarray:
+    """Pixels without axes of length 1, channels last; without channels if red, green and blue are equal."""
+    pixels = pixels.squeeze()
+    if pixels.ndim == 3 and pixels.shape[0] == 3 < pixels.shape[2]:
+        pixels = np.moveaxis(pixels, 0, -1)
+    if pixels.ndim != 3 or pixels.shape[2] not in (3, 4):
+        return pixels
+    return pixels[..., 0] if (pixels[..., 1:3] == pixels[..., :1]).all() else pixels
+
+
+def _pixels(path: Path) -> np.ndarray:
+    try:
+        pixels = _png(path) if path.suffix.lower() == ".png" else _tiff(path)
+    except FileNotFoundError:
+        raise HarnessError(f"{path}: there is no such file; check the folder") from None
+    except Exception as error:  # decoders raise anything from OSError to struct.error
+        hint = "; install imagecodecs" if "imagecodecs" in str(error) else ""
+        raise HarnessError(f"{path}: cannot be read as an image ({type(error).__name__}{hint}); replace the "
+                           "file or take it out of the data set") from error
+    if pixels.size == 0:  # what is left of some truncated TIFFs
+        raise HarnessError(f"{path}: holds no pixels; replace the file or take it out of the data set")
+    return pixels
+
+
+def _png(path: Path) -> np.ndarray:
+    pixels = iio.imread(path, plugin="pillow")
+    return pixels[..., 0] if pixels.shape[2:] == (2,) else pixels  # grey with opacity
+
+
+def _tiff(path: Path) -> np.ndarray:
+    try:
+        return tifffile.imread(path)
+    except ValueError as error:
+        if "imagecodecs" not in str(error):
+            raise
+        pixels = iio.imread(path, plugin="pillow")  # knows LZW, but reduces some kinds of pixels to 8 bits
+        with tifffile.TiffFile(path) as file:
+            as_stored = (file.pages.first.shape, file.pages.first.dtype)
+        if (pixels.shape, pixels.dtype) != as_stored:
+            raise error
+        return pixels

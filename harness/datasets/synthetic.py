@@ -1,8 +1,8 @@
 """Synthetic fields that look like BBBC039's and whose nuclei are known exactly; made in memory from a seed.
 
-Random numbers are uniform and normal draws of PCG64, the rest is arithmetic on doubles that is rounded to integers at
-the end, so that machines and library versions agree on the pixels. The levels, sizes, blur, noise and share of touching
-nuclei are those measured on BBBC039's training and validation splits.
+Random numbers are uniform and normal draws of PCG64, the rest is arithmetic on doubles that is rounded to
+integers at the end, so that machines and library versions agree on the pixels. The levels, sizes, blur, noise
+and share of touching nuclei are those measured on BBBC039's training and validation splits.
 """
 
 import hashlib
@@ -40,7 +40,7 @@ class Nucleus:
     centre: tuple[float, float]
     semi_axes: tuple[float, float]
     axis: complex  # direction of the long axis
-    waves: tuple[complex, complex, complex]  # 2, 3 and 5 waves around the outline: relative amplitude and phase
+    waves: tuple[complex, complex, complex]  # 2, 3 and 5 around the outline: relative amplitude and phase
     dent: tuple[float, complex]  # relative depth, direction
     light: float
 
@@ -53,7 +53,7 @@ def open_synthetic(seed: int = SEED) -> DataSet:
     seed : int
         Another seed gives other fields of the same kind.
     """
-    splits = {split: tuple(f"{split}-{number:02}" for number in range(1, n + 1)) for split, n in FIELDS.items()}
+    splits = {split: tuple(f"{split}-{i:02}" for i in range(1, n + 1)) for split, n in FIELDS.items()}
     fields = sum(splits.values(), ())
     return DataSet("synthetic", _digest(seed, len(fields)), splits,
                    partial(_read, seed, fields, 0), partial(_read, seed, fields, 1))
@@ -190,8 +190,9 @@ def _add(rng: np.random.Generator, nucleus: Nucleus, depth: np.ndarray, id_: int
 def _nucleoli(rng: np.random.Generator, nucleus: Nucleus) -> np.ndarray:
     """Up to three dark spots, as a factor on the light of a window."""
     factor = np.ones((2 * REACH, 2 * REACH))
+    offsets, spread = np.arange(2 * REACH) - REACH, 0.5 * nucleus.semi_axes[1]
     for _ in range(int(4 * rng.random())):
-        y, x = (np.arange(2 * REACH) - REACH - 0.5 * nucleus.semi_axes[1] * rng.standard_normal() for _ in "yx")
+        y, x = (offsets - spread * rng.standard_normal() for _ in "yx")
         factor -= 0.22 * np.exp(-(y[:, None] ** 2 + x ** 2) / (2 * _uniform(rng, 1, 2.2) ** 2))
     return np.maximum(factor, 0.4)
 
