@@ -11,7 +11,7 @@ import numpy as np
 
 from harness.classmap import IGNORE, check_labels
 from harness.errors import HarnessError
-from harness.postprocess import touching_edge
+from harness.postprocess import remove_touching_edge
 
 VERSION = 1
 
@@ -106,8 +106,8 @@ def match(truth, prediction, protocol="paper"):
 
 def _remaining(truth, prediction, smallest):
     """For either side its nuclei of at least `smallest` px off the edge, numbered 1..n, and their areas."""
-    sides = _same_shape(check_labels(truth), check_labels(prediction))
-    return [_numbered(labels, smallest, touching_edge(labels)) for labels in sides]
+    sides = _same_shape(np.asarray(truth), np.asarray(prediction))
+    return [_numbered(remove_touching_edge(labels), smallest) for labels in sides]
 
 
 def _match_remaining(sides, erosion):
@@ -273,11 +273,11 @@ def _shared_pixels(truth, prediction):
     return shared, annotated, predicted
 
 
-def _numbered(labels, smallest=1, left_out=()):
-    """`labels` of the nuclei of at least `smallest` px that are not `left_out`, as 1..n, and their areas."""
+def _numbered(labels, smallest=1):
+    """Label image of the nuclei of at least `smallest` px, numbered 1..n, and their n areas."""
     areas = np.bincount(labels.ravel(), minlength=1)
     keep = areas >= max(smallest, 1)
-    keep[[0, *left_out]] = False
+    keep[0] = False
     numbers = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
     return numbers[labels], areas[keep]
 
