@@ -50,7 +50,7 @@ def open_folder(folder: Path) -> DataSet:
     contents = _contents(folder)
     if contents.problems:
         more = len(contents.problems) - 1
-        raise HarnessError(contents.problems[0] + (f" (and {more} more such lines)" if more else ""))
+        raise HarnessError(contents.problems[0] + (f" ({more} more; harness data lists all)" if more else ""))
     return DataSet(
         name=folder.resolve().name,
         digest=_digest(folder, contents),

@@ -72,7 +72,8 @@ def test_opening_reads_no_pixels(ten, monkeypatch):
 def test_lists_are_followed_in_their_order_with_or_without_endings(tmp_path):
     folder = make(tmp_path, ["b", "a", "c.1", "d", "unused"], ["d"], training=["c.1", "a.png"],
                   validation=["b.tif", ""], test=["d"])
-    assert open_dataset(str(folder)).splits == {"training": ("c.1", "a"), "validation": ("b",), "test": ("d",)}
+    splits = open_dataset(str(folder)).splits
+    assert splits == {"training": ("c.1", "a"), "validation": ("b",), "test": ("d",)}
 
 
 def test_a_test_list_alone_leaves_the_rest_to_training_and_validation(tmp_path):
@@ -152,7 +153,7 @@ def test_what_is_wrong_with_the_files_is_refused_when_opened(ten, spoil, words):
 def test_several_problems_are_counted(ten):
     for field in "cd":
         (ten / "images" / f"{field}.tif").unlink()
-    assert refusal(ten).endswith("(and 1 more such lines)")
+    assert refusal(ten).endswith("(1 more; harness data lists all)")
 
 
 @pytest.mark.parametrize("spoil, words", [

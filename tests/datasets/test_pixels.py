@@ -142,7 +142,8 @@ def test_a_label_image_keeps_its_partition(tmp_path_factory, labels):
     tifffile.imwrite(path, labels)
     nuclei = read_nuclei(path)
     assert np.array_equal(nuclei == 0, labels == 0)
-    assert np.array_equal(nuclei.ravel()[:, None] == nuclei.ravel(), labels.ravel()[:, None] == labels.ravel())
+    same = [ids.ravel()[:, None] == ids.ravel() for ids in (nuclei, labels)]
+    assert np.array_equal(*same)
     assert set(np.unique(nuclei)) - {0} == set(range(1, nuclei.max() + 1))
 
 
