@@ -10,7 +10,7 @@ import imageio.v3 as iio
 import numpy as np
 import pytest
 import tifffile
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.datasets import open_dataset, problems, summary, write_folder
@@ -82,6 +82,7 @@ def test_a_test_list_alone_leaves_the_rest_to_training_and_validation(tmp_path):
     assert (len(dataset.splits["training"]), len(dataset.splits["validation"])) == (6, 2)
 
 
+@settings(deadline=None)
 @given(images=st.sets(st.text("abcdefgh", min_size=1, max_size=3), min_size=1), data=st.data())
 def test_a_drawn_split_is_a_partition_that_depends_on_names_alone(images, data):
     masks = dict.fromkeys(data.draw(st.sets(st.sampled_from(sorted(images)), min_size=1)))
