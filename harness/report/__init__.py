@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from harness.errors import HarnessError
-from harness.report import claims, markdown, tables
+from harness.report import claims, html, markdown, tables
 from harness.report.results import METRICS, collect, ratios, read_all
 
 __all__ = ["write"]
@@ -28,7 +28,7 @@ def write(registry, resolve, dataset, profile, runs, out, figures=True):
     runs : list of harness.tracking.Run
         Of this data set and profile, the newest first.
     out : path-like
-        Folder to write: report.md, results.json, tables/*.csv, per_image.csv, figures/*.png. It appears whole or not at
+        Folder to write: report.md, report.html, results.json, tables/*.csv, per_image.csv, figures/*.png. It appears whole or not at
         all; an earlier report there is replaced.
     figures : bool
         Whether to draw pictures.
@@ -134,4 +134,6 @@ def _write_folder(folder, content, results, dataset, figures):
         from harness.report.figures import draw_all
 
         content = content | {"figures": draw_all(content, dataset, folder / "figures")}
-    (folder / "report.md").write_text(markdown.document(content), encoding="utf-8")
+    text = markdown.document(content)
+    (folder / "report.md").write_text(text, encoding="utf-8")
+    (folder / "report.html").write_text(html.page(text, folder), encoding="utf-8")

@@ -12,6 +12,8 @@ from harness.report.results import METRICS
 from harness.report.statistics import interval, paired_test
 from harness.report.tables import learned_from
 
+COLUMNS = ("claim", "metric", "better", "worse", "value_better", "value_worse", "difference", "low", "high", "p", "fields",
+           "published", "verdict", "why")
 ALPHA = 0.05
 GREAT_MARGIN = 0.05
 SHAPE_INTENSITY = "cellprofiler:shape/intensity"
@@ -49,7 +51,7 @@ def check(evidence):
     """
     lines = _learning_improves(evidence) + _shape_intensity_is_best(evidence)
     lines += _consensus_is_worse(evidence) + _close_to_manual(evidence)
-    return pd.DataFrame(lines)
+    return pd.DataFrame(lines, columns=COLUMNS)
 
 
 def _learning_improves(evidence):
@@ -97,7 +99,7 @@ def _gap(evidence, claim, metric, network, classical, manual):
     with np.errstate(divide="ignore", invalid="ignore"):
         share = interval((learned - given) / (ideal - given))
     verdict = "holds" if closed.low > 0 else "does not hold" if closed.high < 0 else "cannot be told"
-    return line | {"verdict": verdict, "why": f"{share.value:.0%} of the gap closed [{share.low:.0%}, {share.high:.0%}]"}
+    return line | {"verdict": verdict, "why": f"{share.value:.0%} of the gap closed ({share.low:.0%} to {share.high:.0%})"}
 
 
 def _compare(evidence, claim, metric, better, worse, margin=0.0):
@@ -118,13 +120,15 @@ def _compare(evidence, claim, metric, better, worse, margin=0.0):
 
 
 def _verdict(difference, p, margin):
-    """Interval and test must agree that there is a difference; then its sign and size decide."""
+    """Interval and test must agree that there is a difference; then its sign, and its size as far as it is known."""
     if not (p < ALPHA and (difference.low > 0 or difference.high < 0)):
         return "cannot be told", "the fields do not settle whether there is a difference"
-    if difference.value < 0:
+    if difference.high < 0:
         return "does not hold", "the difference has the other sign"
-    if difference.value < margin:
+    if difference.high < margin:
         return "does not hold", f"better, but by less than {margin}"
+    if difference.low < margin:
+        return "cannot be told", f"better, but the fields do not settle whether by {margin}"
     return "holds", ""
 
 

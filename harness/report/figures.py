@@ -6,8 +6,8 @@ import numpy as np
 from imageio.v3 import imread
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
-from matplotlib.patches import Patch
-from scipy.ndimage import binary_dilation
+from matplotlib.patches import Patch, Rectangle
+from scipy.ndimage import binary_dilation, uniform_filter
 from skimage.segmentation import find_boundaries
 
 from harness import tracking
@@ -15,6 +15,7 @@ from harness.classmap import NUCLEUS, SEPARATION
 from harness.postprocess import postprocessing_steps
 from harness.report.errors import KINDS, classify
 from harness.report.results import METRICS, read_all
+from harness.report.statistics import interval
 
 # Okabe & Ito's colours: told apart with every kind of colour vision, and of different lightness in print.
 ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE, BLACK = (
@@ -101,8 +102,6 @@ def _dots(axis, height, scores):
 
 
 def _mean(axis, height, values):
-    from harness.report.statistics import interval
-
     if values is not None:
         value, low, high = interval(values)
         axis.plot([low, high], [height, height], color=BLACK, linewidth=1.6, zorder=3)
@@ -162,7 +161,7 @@ def _examples(result, field_scores, dataset):
 
 
 def fields_with_errors(examples):
-    """Fields with the outlines of their nuclei and with what the protocol `equal` counts as errors filled.
+    """Fields with what the protocol `equal` counts as errors filled, and below each the window with most of them.
 
     Parameters
     ----------
@@ -174,41 +173,71 @@ def fields_with_errors(examples):
     matplotlib.figure.Figure
     """
     height, width = examples[0][2].shape
-    figure = Figure(figsize=(4.6 * len(examples), 4.6 * height / width + 0.9), layout="constrained")
-    for axis, (heading, name, image, annotated, predicted) in zip(figure.subplots(1, len(examples), squeeze=False)[0],
-                                                                  examples, strict=True):
+    figure = Figure(figsize=(4.8 * len(examples), 9.6 * height / width + 0.9), layout="constrained")
+    axes = figure.subplots(2, len(examples), squeeze=False)
+    for (whole, detail), (heading, name, image, annotated, predicted) in zip(axes.T, examples, strict=True):
         errors = classify(annotated, predicted)
-        axis.imshow(_overlay(image, annotated, predicted, errors))
-        counts = ", ".join(f"{len(errors[kind])} {kind}" for kind in KINDS)
-        axis.set_title(f"{heading}\n{_short(name)}\n{counts}", fontsize=9)
-        axis.set_axis_off()
+        window = _busiest(errors, annotated, predicted)
+        whole.imshow(_overlay(image, annotated, predicted, errors))
+        whole.add_patch(_frame(window))
+        whole.set_title(f"{heading}, field {_short(name)}\n" + ", ".join(f"{len(errors[kind])} {kind}" for kind in KINDS),
+                        fontsize=10)
+        detail.imshow(_overlay(*(_enlarged(array[window]) for array in (image, annotated, predicted)), errors,
+                               levels=_levels(image), outline="thick"))
+        for axis in (whole, detail):
+            axis.set(xticks=[], yticks=[])
     handles = [Patch(facecolor=colour, edgecolor=BLACK, label=kind) for kind, colour in ERROR_COLOURS.items()]
-    handles += [Line2D([], [], color=GREEN, label="predicted outline"), Line2D([], [], color=BLACK, label="annotated outline")]
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)
+    handles += [Line2D([], [], color=BLACK, label="annotated outline"), Line2D([], [], color=GREEN, label="predicted outline")]
+    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=10)
     return figure
 
 
 def _short(name):
-    return name if len(name) <= 40 else f"{name[:28]}…{name[-8:]}"
+    """Names of BBBC039 are long; the plate's well and site tell its fields apart."""
+    return name if len(name) <= 24 else f"{name[:20]}…"
 
 
-def _overlay(image, annotated, predicted, errors):
+def _busiest(errors, annotated, predicted, parts=4):
+    """The window, a quarter of the field each way, with most pixels of errors."""
+    wrong = np.isin(annotated, errors["missed"] + errors["split"]) | np.isin(predicted, errors["extra"] + errors["merged"])
+    size = [length // parts for length in wrong.shape]
+    near = uniform_filter(wrong.astype(np.float32), size, mode="constant")
+    centre = np.unravel_index(near.argmax(), near.shape)
+    corner = [int(np.clip(c - n // 2, 0, whole - n)) for c, n, whole in zip(centre, size, wrong.shape, strict=True)]
+    return tuple(slice(start, start + n) for start, n in zip(corner, size, strict=True))
+
+
+def _frame(window):
+    rows, columns = window
+    return Rectangle((columns.start, rows.start), columns.stop - columns.start, rows.stop - rows.start,
+                     fill=False, edgecolor=BLACK, linewidth=1.2)
+
+
+def _enlarged(array, times=4):
+    return array.repeat(times, axis=0).repeat(times, axis=1)
+
+
+def _overlay(image, annotated, predicted, errors, levels=None, outline="inner"):
     """RGB picture: the image dark on white, errors filled, outlines on top."""
-    picture = np.repeat(_printed(image)[..., None], 3, axis=2)
+    picture = np.repeat(_printed(image, levels)[..., None], 3, axis=2)
     for kind, colour in ERROR_COLOURS.items():
         labels = predicted if kind in ("extra", "merged") else annotated
         inside = np.isin(labels, errors[kind])
         picture[inside] = 0.35 * picture[inside] + 0.65 * _rgb(colour)
-    picture[find_boundaries(annotated, mode="inner")] = _rgb(BLACK)
-    picture[find_boundaries(predicted, mode="inner")] = _rgb(GREEN)
+    picture[find_boundaries(annotated, mode=outline)] = _rgb(BLACK)
+    picture[find_boundaries(predicted, mode=outline)] = _rgb(GREEN)
     return picture
 
 
-def _printed(image):
+def _levels(image):
+    return np.percentile(image, [1, 99.7])
+
+
+def _printed(image, levels=None):
     """Intensities as (H, W) floats, bright nuclei dark on white paper, dim ones still to be seen."""
-    low, high = np.percentile(image, [1, 99.7])
+    low, high = _levels(image) if levels is None else levels
     bright = np.clip((image - low) / max(high - low, 1), 0, 1) ** 0.6
-    return 1 - 0.75 * bright
+    return 1 - 0.6 * bright
 
 
 def _rgb(colour):

@@ -153,19 +153,27 @@ def _claims(content):
     parts = ["## The paper's claims, checked",
              "Difference with its 95 % bootstrap interval over fields; p: Wilcoxon's signed-rank test, paired over the "
              "fields' own scores, two-sided. A difference counts where both agree at the 5 % level; nothing is corrected "
-             "for the number of lines. Published: the same difference in the paper's numbers."]
-    for claim, group in claims.groupby("claim", sort=False):
+             "for the number of lines. Published: the same difference in the paper's numbers.",
+             to_markdown(_verdicts(claims))]
+    for claim, group in claims[claims["difference"].notna()].groupby("claim", sort=False):
         for (better, worse), lines in group.groupby(["better", "worse"], sort=False):
             parts.append(f"### {claim}\n\n{titles[better]} against {titles[worse]}:\n\n"
                          + to_markdown(pd.DataFrame([_claim_line(line) for line in lines.itertuples()])))
     return "\n\n".join(parts)
 
 
+def _verdicts(claims):
+    """One line per claim and pair of rows, one column per metric."""
+    verdicts = claims.pivot(index=["claim", "better", "worse"], columns="metric", values="verdict")
+    order = claims.drop_duplicates(["claim", "better", "worse"]).set_index(["claim", "better", "worse"]).index
+    verdicts = verdicts.loc[order, list(METRIC_TITLES)].rename(columns=METRIC_TITLES)
+    return verdicts.reset_index().drop(columns=["better", "worse"])
+
+
 def _claim_line(line):
-    told = pd.notna(line.difference)
     return {"": METRIC_TITLES[line.metric],
-            "values": f"{line.value_better:.3f} / {line.value_worse:.3f}" if told else NONE,
-            "difference": f"{signed(line.difference)} ({signed(line.low)} to {signed(line.high)})" if told else NONE,
+            "values": f"{line.value_better:.3f} / {line.value_worse:.3f}",
+            "difference": f"{signed(line.difference)} ({signed(line.low)} to {signed(line.high)})",
             "p": _p(line.p), "published": signed(line.published),
             "verdict": f"**{line.verdict}**" + (f": {line.why}" if line.why else "")}
 
@@ -183,6 +191,7 @@ def _sensitivity(content):
         return ""
     units = {"tile": "tiles", "field": "fields"}
     lines = []
+    frame = frame.sort_values("unit", ascending=False, kind="stable", key=lambda unit: unit == "tile")
     for (row, erosion), group in frame.groupby(["row", "erosion"], sort=False):
         line = {"": titles[row], "erosion": erosion}
         for cell in group.itertuples():

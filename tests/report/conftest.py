@@ -1,6 +1,7 @@
 """Finished runs to report on: small fields, predictions with known kinds of error, scored by the real stages."""
 
 import json
+from hashlib import md5
 
 import numpy as np
 import pandas as pd
@@ -85,7 +86,7 @@ def make_run(folder, spec, dataset, state="finished"):
         _write_network_files(folder, dataset, predictions)
     (folder / "spec.json").write_text(json.dumps(spec.model_dump()))
     tags = {f"harness.{key}": str(getattr(spec, key)) for key in ("row", "seed", "profile", "dataset", "digest")}
-    return Run(spec.row, spec.seed, f"{abs(hash(str(folder))):032x}", spec.profile, spec.dataset, spec.hash, state,
+    return Run(spec.row, spec.seed, md5(str(folder).encode()).hexdigest(), spec.profile, spec.dataset, spec.hash, state,
                {**evaluation.totals(per_tile), **seconds}, tags | {"harness.version": "0.1.0", "harness.machine": "2 cores"},
                {f"versions.{key}": str(value) for key, value in spec.versions.items()}, folder.as_uri())
 

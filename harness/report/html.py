@@ -1,0 +1,51 @@
+"""The report as one web page that needs nothing beside it."""
+
+import base64
+import re
+from pathlib import Path
+
+from markdown_it import MarkdownIt
+
+STYLE = """
+body { max-width: 76rem; margin: 2rem auto; padding: 0 1.5rem; color: #1a1a1a; background: #fff;
+       font: 16px/1.5 system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif; }
+h1, h2, h3 { line-height: 1.25; margin: 2.2rem 0 .8rem; }
+h2 { border-bottom: 1px solid #ccc; padding-bottom: .3rem; }
+div.table { overflow-x: auto; margin: 1rem 0; }
+table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
+th, td { padding: .3rem .7rem; border-bottom: 1px solid #ddd; vertical-align: top; }
+thead th { border-bottom: 2px solid #333; vertical-align: bottom; }
+tbody tr:hover { background: #f4f6f8; }
+td:first-child { white-space: nowrap; }
+img { max-width: 100%; height: auto; }
+code { font-size: .9em; background: #f2f2f2; padding: .1em .3em; border-radius: 3px; }
+@media print { body { max-width: none; font-size: 10pt; } div.table { overflow: visible; } h2, h3 { break-after: avoid; }
+               img, tr { break-inside: avoid; } }
+"""
+
+
+def page(text, folder):
+    """Turn the report's markdown into HTML with its pictures inside.
+
+    Parameters
+    ----------
+    text : str
+        Markdown.
+    folder : Path
+        What the addresses of pictures in it are relative to.
+
+    Returns
+    -------
+    str
+    """
+    body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
+    body = re.sub(r'<img src="([^":]+)"', lambda found: f'<img src="{_data_address(Path(folder) / found[1])}"', body)
+    body = body.replace("<table>", '<div class="table"><table>').replace("</table>", "</table></div>")
+    title = re.search(r"<h1>(.*?)</h1>", body)
+    return (f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+            f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+            f"<title>{title[1] if title else 'Report'}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}</body>\n</html>\n")
+
+
+def _data_address(path):
+    return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()
