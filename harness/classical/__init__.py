@@ -1,7 +1,7 @@
 """CellProfiler's IdentifyPrimaryObjects: classical label images of nuclei."""
 
-from harness.classical.consensus import consensus
-from harness.classical.identify import identify, identify_all
+from harness.classical.agreement import consensus
+from harness.classical.primary_objects import identify, identify_all
 from harness.classical.settings import CONFIGURATIONS, Settings
 
 VERSION = 1

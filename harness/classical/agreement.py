@@ -3,7 +3,7 @@
 import numpy as np
 
 from harness.classical.components import label
-from harness.classical.identify import identify_all
+from harness.classical.primary_objects import identify_all
 from harness.classical.settings import Settings
 
 BEST = ("shape/intensity", "intensity/shape", "shape/shape")

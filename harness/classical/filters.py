@@ -6,34 +6,56 @@ from numba import njit
 from harness.classical.components import label_background
 
 
-def discard_border(labels):
-    """Remove the objects that have a pixel on the image border."""
-    keep = np.ones(labels.max() + 1, bool)
-    keep[_border(labels)] = False
-    return np.where(keep[labels], labels, 0)
+def finish(labels, settings):
+    """Filter the objects, fill their holes and number them 1..n.
+
+    Parameters
+    ----------
+    labels : ndarray of int32, shape (H, W)
+    settings : Settings
+
+    Returns
+    -------
+    ndarray of int32, shape (H, W)
+        All 0 when there are more objects than `settings.max_objects`.
+    """
+    keep = np.ones(labels.max(initial=0) + 1, bool)
+    if settings.discard_border:
+        keep[on_border(labels)] = False
+    if settings.discard_size:
+        keep &= in_size(labels, settings.min_diameter, settings.max_diameter)
+    labels = take(np.where(keep, np.arange(len(keep)), 0).astype(np.int32), labels)
+    if settings.fill_holes != "never":
+        labels = fill_holes(labels)
+    labels = relabel(labels)
+    if settings.max_objects is not None and labels.max(initial=0) > settings.max_objects:
+        return np.zeros_like(labels)
+    return labels
 
 
-def discard_size(labels, min_diameter, max_diameter):
-    """Remove the objects whose area is outside that of disks of the two diameters."""
-    areas = np.bincount(labels.ravel())
-    keep = (areas >= np.pi * min_diameter ** 2 / 4) & (areas <= np.pi * max_diameter ** 2 / 4)
-    keep[0] = False
-    return np.where(keep[labels], labels, 0)
+def on_border(labels):
+    """The labels that have a pixel on the image border, ascending."""
+    return np.unique(np.concatenate((labels[0], labels[-1], labels[:, 0], labels[:, -1])))
+
+
+def in_size(labels, min_diameter, max_diameter):
+    """For each label, whether its area is within those of disks of the two diameters."""
+    area = areas(labels, labels.max(initial=0) + 1)
+    return (area >= np.pi * min_diameter ** 2 / 4) & (area <= np.pi * max_diameter ** 2 / 4)
 
 
 def relabel(labels):
     """Number the objects 1..n in the order of their labels."""
-    present = np.bincount(labels.ravel(), minlength=1) > 0
+    present = areas(labels, labels.max(initial=0) + 1) > 0
     present[0] = False
-    return np.cumsum(present, dtype=np.int32)[labels] * (labels > 0)
-
-
-def _border(labels):
-    return np.unique(np.concatenate((labels[0], labels[-1], labels[:, 0], labels[:, -1])))
+    return take(np.where(present, np.cumsum(present), 0).astype(np.int32), labels)
 
 
 def fill_holes(labels):
     """Give holes to the object around them, and objects that lie wholly within another one to that one.
+
+    A hole is a 4-connected part of the background off the image border. Of any size, it is filled when it touches one object
+    only; an object from which every way out leads through one other object is absorbed by that one.
 
     Parameters
     ----------
@@ -43,52 +65,77 @@ def fill_holes(labels):
     -------
     ndarray of int32, shape (H, W)
     """
-    objects = int(labels.max())
-    holes, count = label_background(labels > 0)
-    regions = np.where(labels > 0, labels, holes + objects)
-    first, neighbours = _adjacency(regions, objects + count)
-    new = _owners(first, neighbours, _border(regions), objects)
-    return new[regions]
+    objects = int(labels.max(initial=0))
+    regions, count = label_background(labels)
+    regions = np.where(labels > 0, labels, regions + objects)
+    first, neighbours = _adjacency(regions, objects + count + 1)
+    return take(_owners(first, neighbours, on_border(regions), objects), regions)
 
 
 def _adjacency(regions, count):
     """Neighbours of each region, ascending: those of region r are neighbours[first[r]:first[r + 1]]."""
-    pairs = [np.stack((a[a != b], b[a != b])) for a, b in
-             ((regions[:-1], regions[1:]), (regions[:, :-1], regions[:, 1:]))]
-    a, b = np.concatenate(pairs, axis=1).astype(np.int64)
-    keys = np.unique(np.concatenate((a * (count + 1) + b, b * (count + 1) + a)))
-    of, neighbours = np.divmod(keys, count + 1)
-    return np.searchsorted(of, np.arange(count + 2)), neighbours
+    keys = np.unique(_touching(regions, count))
+    return np.searchsorted(keys, np.arange(count + 1) * count), keys % count
+
+
+@njit(cache=True, nogil=True)
+def _touching(regions, count):
+    """Pairs (a, b) of 4-neighbours in different regions, as numbers a * count + b, both ways round."""
+    rows, columns = regions.shape
+    keys = np.empty(4 * regions.size, np.int64)
+    n = 0
+    for i in range(rows):
+        for j in range(columns):
+            here = np.int64(regions[i, j])
+            for y, x in ((i, j + 1), (i + 1, j)):
+                if y < rows and x < columns and regions[y, x] != here:
+                    keys[n] = here * count + regions[y, x]
+                    keys[n + 1] = regions[y, x] * count + here
+                    n += 2
+    return keys[:n]
 
 
 @njit(cache=True, nogil=True)
 def _owners(first, neighbours, border, objects):
-    """The object that each region becomes part of, 0 for background."""
+    """The object that each region becomes part of, 0 for background.
+
+    Regions reached from the border are outside: objects let the outside in where it is background; an object or a
+    background is let in from objects only once two different ones have reached it. The others are holes.
+    """
     count = len(first) - 1
     outside = np.zeros(count, np.bool_)
     reached_from = np.zeros(count, np.int64)
     stack = np.empty(count, np.int64)
     size = len(border)
-    for k in range(size):
-        stack[k] = border[k]
-        outside[border[k]] = True
+    stack[:size] = border
+    outside[border] = True
     while size:
         size -= 1
         region = stack[size]
         for other in neighbours[first[region]:first[region + 1]]:
-            if outside[other]:
+            if outside[other] or (region > objects and other > objects):
                 continue
-            if region <= objects:
-                if reached_from[other] == 0:
-                    reached_from[other] = region
-                if reached_from[other] == region:
-                    continue
-            elif other > objects:
+            if region <= objects and reached_from[other] in (0, region):
+                reached_from[other] = region
                 continue
             outside[other] = True
             stack[size] = other
             size += 1
+    _pass_on(first, neighbours, outside, reached_from, stack)
+    owners = np.zeros(count, np.int32)
     for region in range(count):
+        if not outside[region]:
+            owners[region] = reached_from[region]
+        elif region <= objects:
+            owners[region] = region
+    return owners
+
+
+@njit(cache=True, nogil=True)
+def _pass_on(first, neighbours, outside, reached_from, stack):
+    """Regions that nothing outside has reached take the owner of a neighbour, starting from the outside."""
+    size = 0
+    for region in range(len(outside)):
         if outside[region] and reached_from[region]:
             stack[size] = region
             size += 1
@@ -100,10 +147,23 @@ def _owners(first, neighbours, border, objects):
                 reached_from[other] = reached_from[region]
                 stack[size] = other
                 size += 1
-    owners = np.zeros(count, np.int32)
-    for region in range(count):
-        if not outside[region]:
-            owners[region] = reached_from[region]
-        elif region <= objects:
-            owners[region] = region
-    return owners
+
+
+@njit(cache=True, nogil=True)
+def areas(labels, count):
+    """Pixels of each of the labels 0..count-1."""
+    area = np.zeros(count, np.int64)
+    for row in labels:
+        for label in row:
+            area[label] += 1
+    return area
+
+
+@njit(cache=True, nogil=True)
+def take(table, labels):
+    """`table[labels]` for a label image."""
+    taken = np.empty(labels.shape, table.dtype)
+    for i in range(labels.shape[0]):
+        for j in range(labels.shape[1]):
+            taken[i, j] = table[labels[i, j]]
+    return taken

@@ -7,93 +7,149 @@ whose seeds are not at the bottom of the landscape. Here, as before, a pixel's p
 import numpy as np
 from numba import njit
 
+_AGE_BITS = 32
+_LAST = np.int64(2 ** 63 - 1)
+_OUTSIDE = -1
 
-@njit(cache=True, nogil=True)
-def flood(height, seeds, mask):
-    """Grow seeds over a mask, lowest pixels first, without lines between the objects.
+
+def flood(height, seeds, regions):
+    """Grow seeds over the regions that hold them, lowest pixels first, without lines between the objects.
+
+    Regions do not touch, so each is flooded by itself, and one with a single seed becomes that object. But where two seeds
+    of a region are equally high, the one that CellProfiler's heap yields first depends on all that is in it:
+    then all regions share one heap.
 
     Parameters
     ----------
-    height : ndarray of float64, shape (H, W)
+    height : ndarray of float, shape (H, W)
     seeds : ndarray of int32, shape (H, W)
         0, or the number of the seed.
-    mask : ndarray of bool, shape (H, W)
+    regions : ndarray of int32, shape (H, W)
+        8-connected components; 0 is never flooded.
 
     Returns
     -------
     ndarray of int32, shape (H, W)
-        0 outside the mask and in parts of it without a seed.
+        The number of the seed that reached the pixel; 0 outside the regions and in those without a seed.
     """
-    rows, columns = height.shape
-    width = columns + 2
-    labels = np.full((rows + 2) * width, -1, np.int32)
-    values = np.empty((rows + 2) * width, height.dtype)
-    n = 0
+    pixels = np.flatnonzero(seeds)
+    numbers, heights, homes = (a.ravel()[pixels] for a in (seeds, height, regions))
+    apart = not _twins(homes, heights)
+    owners = np.full(regions.max(initial=0) + 1, _OUTSIDE, np.int32)
+    owners[homes] = np.where(np.bincount(homes)[homes] == 1, numbers, 0) if apart else 0
+    labels, contested, areas = _paint(regions, owners)
+    levels = _levels(height.ravel()[contested])
+    basins = homes if apart else np.zeros_like(homes)
+    order = np.argsort(basins, kind="stable")
+    order = order[owners[homes[order]] == 0]
+    areas = areas if apart else areas.sum(keepdims=True)
+    _flood(labels, contested, levels, pixels[order], numbers[order], basins[order], areas)
+    return np.maximum(labels[1:-1, 1:-1], 0)
+
+
+def _twins(homes, heights):
+    """Whether a region has two seeds that are equally high."""
+    order = np.lexsort((heights, homes))
+    return bool(((np.diff(homes[order]) == 0) & (np.diff(heights[order]) == 0)).any())
+
+
+def _levels(heights):
+    """Heights replaced by their ranks, equal ones by equal ranks."""
+    order = np.argsort(heights)
+    ranks = np.empty(len(order), np.int64)
+    ranks[order] = np.cumsum(np.diff(heights[order], prepend=heights[order[:1]]) > 0)
+    return ranks
+
+
+@njit(cache=True, nogil=True)
+def _paint(regions, owners):
+    """Label image with a frame, each region in its owner's number; the contested pixels (0), and how many by region."""
+    rows, columns = regions.shape
+    labels = np.full((rows + 2, columns + 2), np.int32(_OUTSIDE))
+    contested = np.empty(regions.size, np.int64)
+    areas = np.zeros(len(owners), np.int64)
+    count = 0
     for i in range(rows):
         for j in range(columns):
-            if mask[i, j]:
-                labels[(i + 1) * width + j + 1] = seeds[i, j]
-                values[(i + 1) * width + j + 1] = height[i, j]
-                n += 1
-    steps = np.array((-width, -1, 1, width, -width - 1, -width + 1, width - 1, width + 1))
-    heap_value, heap_age, heap_pixel = np.empty(n + 1, height.dtype), np.empty(n + 1, np.int32), np.empty(n + 1, np.int32)
+            region = regions[i, j]
+            if region:
+                labels[i + 1, j + 1] = owners[region]
+                if owners[region] == 0:
+                    contested[count] = i * columns + j
+                    areas[region] += 1
+                    count += 1
+    return labels, contested[:count], areas
+
+
+@njit(cache=True, nogil=True)
+def _flood(labels, contested, levels, pixels, numbers, basins, areas):
+    """Flood the contested pixels in place, basin by basin, from the seeds at `pixels`."""
+    width = labels.shape[1]
+    flat = labels.ravel()
+    height = np.empty(flat.size, np.int64)
+    for k in range(len(contested)):
+        height[_framed(contested[k], width)] = levels[k] << _AGE_BITS
+    keys, places = np.empty(len(contested) + 1, np.int64), np.empty(len(contested) + 1, np.int64)
     size = 0
-    for pixel in range(labels.size):
-        if labels[pixel] > 0:
-            size = _push(heap_value, heap_age, heap_pixel, size, values[pixel], 0, pixel)
+    for k in range(len(pixels)):
+        seed = _framed(pixels[k], width)
+        flat[seed] = numbers[k]
+        size = _push(keys, places, size, height[seed], seed)
+        if k + 1 == len(pixels) or basins[k + 1] != basins[k]:
+            _drain(flat, height, width, keys, places, size, areas[basins[k]] - size)
+            size = 0
+
+
+@njit(cache=True, nogil=True)
+def _framed(pixel, width):
+    """Index in the framed image of a pixel's index in the image."""
+    return (pixel // (width - 2) + 1) * width + pixel % (width - 2) + 1
+
+
+@njit(cache=True, nogil=True)
+def _drain(labels, height, width, keys, places, size, waiting):
+    """Pop the lowest, oldest pixel, label its unlabelled neighbours and push them, until none is waiting for a label."""
+    steps = np.array((-width, -1, 1, width, -width - 1, -width + 1, width - 1, width + 1))
     age = 0
-    while size:
-        pixel = heap_pixel[0]
-        size = _pop(heap_value, heap_age, heap_pixel, size)
-        for step in steps:
-            neighbour = pixel + step
+    while size and age < waiting:
+        pixel = places[0]
+        label = labels[pixel]
+        size = _pop(keys, places, size)
+        for k in range(8):
+            neighbour = pixel + steps[k]
             if labels[neighbour] == 0:
                 age += 1
-                labels[neighbour] = labels[pixel]
-                size = _push(heap_value, heap_age, heap_pixel, size, values[neighbour], age, neighbour)
-    return np.maximum(labels, 0).reshape(rows + 2, width)[1:-1, 1:-1].copy()
+                labels[neighbour] = label
+                size = _push(keys, places, size, height[neighbour] | age, neighbour)
 
 
-@njit(cache=True, nogil=True)
-def _smaller(v, a, i, j):
-    return v[i] < v[j] or (v[i] == v[j] and a[i] < a[j])
+# A binary heap of keys (height, then age) and the places of their pixels. Equal keys, which only seeds can have, take the
+# order that the textbook sifting leaves them in: it shows in CellProfiler's labels.
 
-
-@njit(cache=True, nogil=True)
-def _swap(v, a, p, i, j):
-    v[i], v[j] = v[j], v[i]
-    a[i], a[j] = a[j], a[i]
-    p[i], p[j] = p[j], p[i]
-
-
-@njit(cache=True, nogil=True)
-def _push(v, a, p, size, value, age, pixel):
-    v[size], a[size], p[size] = value, age, pixel
+@njit(cache=True, nogil=True, inline="always")
+def _push(keys, places, size, key, place):
     child = size
     while child > 0:
-        parent = (child - 1) // 2
-        if not _smaller(v, a, child, parent):
+        parent = (child - 1) >> 1
+        if key >= keys[parent]:
             break
-        _swap(v, a, p, child, parent)
+        keys[child], places[child] = keys[parent], places[parent]
         child = parent
+    keys[child], places[child] = key, place
     return size + 1
 
 
-@njit(cache=True, nogil=True)
-def _pop(v, a, p, size):
+@njit(cache=True, nogil=True, inline="always")
+def _pop(keys, places, size):
     size -= 1
-    _swap(v, a, p, 0, size)
-    i = 0
-    while True:
-        smallest, left, right = i, 2 * i + 1, 2 * i + 2
-        if left >= size:
+    key, place = keys[size], places[size]
+    keys[size] = _LAST
+    parent, child = 0, 1
+    while child < size:
+        child += np.int64(keys[child + 1] < keys[child])
+        if keys[child] >= key:
             break
-        if _smaller(v, a, left, i):
-            smallest = left
-        if right < size and _smaller(v, a, right, smallest):
-            smallest = right
-        if smallest == i:
-            break
-        _swap(v, a, p, i, smallest)
-        i = smallest
+        keys[parent], places[parent] = keys[child], places[child]
+        parent, child = child, 2 * child + 1
+    keys[parent], places[parent] = key, place
     return size

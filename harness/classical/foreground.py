@@ -5,7 +5,8 @@ from functools import lru_cache
 import numpy as np
 from scipy import ndimage
 
-from harness.classical.components import label, label_background
+from harness.classical.components import label_background
+from harness.classical.filters import areas, on_border, take
 
 _SIGMA_OF_SCALE = 1 / 0.6744 / 2
 
@@ -58,11 +59,7 @@ def _weight(shape, sigma):
 def fill_small_holes(mask, area):
     """Fill 4-connected holes of fewer than `area` pixels that do not touch the image border."""
     holes, count = label_background(mask)
-    fill = np.bincount(holes.ravel(), minlength=count + 1) < area
-    fill[_on_border(holes)] = False
-    fill[0] = False
-    return mask | fill[holes]
-
-
-def _on_border(labels):
-    return np.unique(np.concatenate((labels[0], labels[-1], labels[:, 0], labels[:, -1])))
+    fill = areas(holes, count + 1) < area
+    fill[on_border(holes)] = False
+    fill[0] = True
+    return take(fill, holes)

@@ -2,13 +2,14 @@
 
 import numpy as np
 
-from harness.classical import filters
 from harness.classical.components import label
+from harness.classical.distance import distances
+from harness.classical.filters import fill_holes, finish
 from harness.classical.flood import flood
 from harness.classical.foreground import foreground
-from harness.classical.seeds import distances, find_seeds, jitter, smooth_for_seeds
+from harness.classical.seeds import find_seeds, jitter, smooth_for_seeds
 from harness.classical.settings import CONFIGURATIONS, Settings, parse_configuration
-from harness.classical.threshold import threshold
+from harness.classical.thresholds import threshold
 from harness.errors import HarnessError
 
 
@@ -47,31 +48,30 @@ def identify_all(image, configurations=CONFIGURATIONS, settings=Settings()):
     wanted = {name: parse_configuration(name) for name in configurations}
     image = grey(image)
     mask = foreground(image, threshold(image, settings), settings)
-    regions, _ = label(mask)
-    landscape = _Landscape(image, mask, regions, settings)
+    landscape = _Landscape(image, mask, label(mask)[0], settings)
     return {name: finish(landscape.divide(*parts), settings) for name, parts in wanted.items()}
 
 
 def grey(image):
-    """Image as CellProfiler loads it: float32, integers divided by the largest value of their type."""
+    """Image as CellProfiler loads it: float32, integers divided by the largest value of their type.
+
+    Raises
+    ------
+    HarnessError
+        When it is not a plane of real, finite numbers.
+    """
     image = np.asarray(image)
+    if image.ndim != 2 or image.size == 0:
+        raise HarnessError(f"image has shape {image.shape}; expected one grey plane (rows, columns) with pixels: "
+                           "split channels, stacks and time points first")
     if image.dtype.kind in "ui":
         return (image / np.float64(np.iinfo(image.dtype).max)).astype(np.float32)
-    return image.astype(np.float32)
-
-
-def finish(labels, settings):
-    """Filter the objects, fill their holes and number them."""
-    if settings.discard_border:
-        labels = filters.discard_border(labels)
-    if settings.discard_size:
-        labels = filters.discard_size(labels, settings.min_diameter, settings.max_diameter)
-    if settings.fill_holes != "never":
-        labels = filters.fill_holes(labels)
-    labels = filters.relabel(labels)
-    if settings.max_objects is not None and labels.max() > settings.max_objects:
-        return np.zeros_like(labels)
-    return labels
+    if image.dtype.kind not in "fb":
+        raise HarnessError(f"image has values of type {image.dtype}; expected integers or real numbers")
+    image = image.astype(np.float32)
+    if not np.isfinite(image).all():
+        raise HarnessError("image has values that are not finite (NaN or infinity): replace them first")
+    return image
 
 
 class _Landscape:
@@ -82,11 +82,12 @@ class _Landscape:
         self.parts = {}
 
     def divide(self, seeds, lines):
+        """Regions divided among their seeds."""
         if "none" in (seeds, lines):
             return self.regions
         jittered = seeds == "shape"
         height = self._once("image", lambda: 1 - self.image) if lines == "intensity" else self._depth(jittered)
-        return flood(height.astype(np.float64), self._once(seeds, lambda: self._seeds(seeds)), self.mask)
+        return flood(height, self._once(seeds, lambda: self._seeds(seeds)), self.regions)
 
     def _once(self, name, make):
         if name not in self.parts:
@@ -99,7 +100,7 @@ class _Landscape:
 
     def _depth(self, jittered):
         distance = self._distance(jittered)
-        return -distance - (-distance).min()
+        return distance.max() - distance
 
     def _seeds(self, kind):
         height = self._distance(True) if kind == "shape" else smooth_for_seeds(self.image, self.settings)

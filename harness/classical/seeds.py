@@ -11,11 +11,6 @@ from harness.classical.components import label
 _FULL_WIDTH = 2.35
 
 
-def distances(mask):
-    """Euclidean distance of each pixel to the nearest one that is off; the image border is not off."""
-    return ndimage.distance_transform_edt(mask)
-
-
 @lru_cache(maxsize=2)
 def jitter(shape):
     """The noise, under 0.001 pixel, by which CellProfiler makes maxima of a distance transform unique."""
