@@ -23,7 +23,7 @@ def flood(height, seeds, regions):
     ----------
     height : ndarray of float, shape (H, W)
     seeds : ndarray of int32, shape (H, W)
-        0, or the number of the seed.
+        0, or the number of the seed; seeds outside the regions do not count.
     regions : ndarray of int32, shape (H, W)
         8-connected components; 0 is never flooded.
 
@@ -33,6 +33,7 @@ def flood(height, seeds, regions):
         The number of the seed that reached the pixel; 0 outside the regions and in those without a seed.
     """
     pixels = np.flatnonzero(seeds)
+    pixels = pixels[regions.ravel()[pixels] > 0]
     numbers, heights, homes = (a.ravel()[pixels] for a in (seeds, height, regions))
     apart = not _twins(homes, heights)
     owners = np.full(regions.max(initial=0) + 1, _OUTSIDE, np.int32)

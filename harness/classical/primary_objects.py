@@ -95,8 +95,15 @@ class _Landscape:
         return self.parts[name]
 
     def _distance(self, jittered):
-        plain = self._once("distance", lambda: distances(self.mask))
-        return plain + jitter(plain.shape) if jittered else plain
+        if jittered:
+            return self._once("jittered", self._jittered)
+        return self._once("distance", lambda: distances(self.mask))
+
+    def _jittered(self):
+        """Distances with noise; shape seeds look past holes even if these are never filled."""
+        if self.settings.fill_holes == "never":
+            return distances(fill_holes(self.regions) > 0) + jitter(self.mask.shape)
+        return self._distance(False) + jitter(self.mask.shape)
 
     def _depth(self, jittered):
         distance = self._distance(jittered)

@@ -9,6 +9,7 @@ from scipy import ndimage
 from harness.classical.components import label
 
 _FULL_WIDTH = 2.35
+_LOW_RESOLUTION_OVER = 10
 
 
 @lru_cache(maxsize=2)
@@ -70,15 +71,28 @@ def find_seeds(height, regions, settings):
     ndarray of int32, shape (H, W)
         0, or the number of the seed.
     """
-    distance = settings.suppression
-    if distance is None:
-        distance = settings.min_diameter / 1.5
-    maxima = local_maxima(height, regions, _disk(max(1, distance - 0.5)))
+    if settings.low_resolution and settings.min_diameter > _LOW_RESOLUTION_OVER:
+        maxima = _maxima_at_low_resolution(height, regions, settings)
+    else:
+        distance = settings.min_diameter / 1.5 if settings.suppression is None else settings.suppression
+        maxima = local_maxima(height, regions, _disk(distance))
     return label(shrink(maxima))[0]
 
 
-def _disk(radius):
-    """Offsets of a disk without its centre, nearest first, so that most pixels are dismissed early."""
+def _maxima_at_low_resolution(height, regions, settings):
+    """Local maxima on the grid on which the smallest object is 10 pixels wide, brought back by cubic interpolation."""
+    scale = _LOW_RESOLUTION_OVER / settings.min_diameter
+    distance = 7 if settings.suppression is None else settings.suppression * scale + 0.5
+    grid = np.mgrid[0:height.shape[0] * scale, 0:height.shape[1] * scale] / scale
+    coarse = ndimage.map_coordinates(height, grid)
+    maxima = local_maxima(coarse, ndimage.map_coordinates(regions, grid, order=0), _disk(distance))
+    back = np.mgrid[0:height.shape[0], 0:height.shape[1]] / (height.shape[0] / maxima.shape[0])
+    return ndimage.map_coordinates(maxima.astype(float), back) > 0.5
+
+
+def _disk(distance):
+    """Offsets within a suppression distance without the centre, nearest first, so that most pixels are dismissed early."""
+    radius = max(1, distance - 0.5)
     reach = int(radius)
     i, j = np.mgrid[-reach:reach + 1, -reach:reach + 1].reshape(2, -1)
     squared = i * i + j * j

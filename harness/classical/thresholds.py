@@ -11,8 +11,10 @@ sums in another order, and one unit in the last place of the threshold is a pixe
 import numpy as np
 from numba import njit
 
+from harness.errors import HarnessError
+
 _BUFFER, _BLOCK = 8192, 128
-_GREY_LEVEL = 0.5 / 65536
+_HALF_GREY_LEVEL = 0.5 / 65536
 
 
 def threshold(image, settings):
@@ -30,7 +32,7 @@ def threshold(image, settings):
     """
     values = image.ravel()
     if settings.log_transform:
-        found = _threshold_of_logarithms(values)
+        found = _of_logarithms(values)
     else:
         found = minimum_cross_entropy(values, settings.version)
     lower, upper = settings.bounds
@@ -42,7 +44,7 @@ def minimum_cross_entropy(values, version):
 
     Parameters
     ----------
-    values : ndarray of float32, shape (N,)
+    values : ndarray of float32 or float64, shape (N,)
     version : {"3.1.9", "4"}
 
     Returns
@@ -56,13 +58,23 @@ def minimum_cross_entropy(values, version):
         return float(lowest)
     if version == "3.1.9":
         return _early_stop(above) + float(lowest)
-    gap = np.diff(np.unique(values)).min() / 2
-    return float(_fixed_point(above, max(float(gap), _GREY_LEVEL)) + lowest)
+    half_gap = float(np.diff(np.unique(values)).min()) / 2
+    return float(_fixed_point(above, max(half_gap, _HALF_GREY_LEVEL)) + lowest)
 
 
-def _threshold_of_logarithms(values):
-    """CellProfiler 4's log option: floor, take logarithms, stretch to 0..1, threshold, and map back."""
-    raise NotImplementedError
+def _of_logarithms(values):
+    """CellProfiler 4's log option: a floor 1/256 of the range above the lowest value, then logarithms stretched to 0..1."""
+    lowest, highest = float(values.min()), float(values.max())
+    floor = lowest + (highest - lowest) / 256 + float(np.finfo(values.dtype).eps)
+    if floor <= 0:
+        raise HarnessError(f"image has intensities down to {lowest:g}, which have no logarithm: "
+                           "leave log_transform out, or shift the image to start at 0")
+    logs = np.log(np.maximum(values, values.dtype.type(floor)))
+    least, span = logs.min(), logs.max() - logs.min()
+    if span == 0:
+        return float(values[0])
+    stretched = (logs.astype(np.float64) - float(least)) / (float(logs.max()) - float(least))
+    return float(np.exp(minimum_cross_entropy(stretched, "4") * float(span) + float(least)))
 
 
 def _early_stop(above):
@@ -73,39 +85,34 @@ def _early_stop(above):
     while abs(new - old) > tolerance:
         old = new
         split = old + tolerance
-        step = float(_step(above, np.float32(split)))
+        step = float(_between(*_split_means(above, split)))
         new = step - tolerance if step < 0 else step + tolerance
     return split
 
 
 def _fixed_point(above, tolerance):
-    """4: iterate until a step is within half a grey level, in single precision."""
-    new, old = np.float32(mean(above)), np.float32(-2 * tolerance)
+    """4: iterate until a step is at most half a grey level, or half the smallest gap between values if that is more."""
+    new, old = above.dtype.type(mean(above)), -2 * tolerance
     while abs(new - old) > tolerance:
         old = new
-        new = _step(above, old)
+        new = _between(*_split_means(above, old))
     return new
 
 
-def _step(values, split):
-    """One step of the iteration; `split` itself when nothing or only zeros lie below it."""
-    low, high = map(np.float32, split_means(values, split))
-    if low == 0:
-        return split
-    return (low - high) / (np.log(low) - np.log(high))
+def _between(low, high):
+    """Where the cross entropy is least between two means: their logarithmic mean."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return (low - high) / (np.log(low) - np.log(high))
 
 
-@njit(nogil=True)
-def mean(values):
-    total = np.float32(0)
-    for start in range(0, values.size, _BUFFER):
-        total += _pairwise_sum(values[start:start + _BUFFER])
-    return np.float32(total / values.size)
+def _split_means(values, split):
+    """Means, in the precision of the values, of those up to `split` and of those above it."""
+    as_value = values.dtype.type
+    return tuple(map(as_value, _means(values, as_value(split))))
 
 
-@njit(nogil=True)
-def split_means(values, split):
-    """Means of the values up to `split` and of those above it."""
+@njit(cache=True, nogil=True)
+def _means(values, split):
     low, high = np.empty_like(values), np.empty_like(values)
     n_low = n_high = 0
     for value in values:
@@ -116,10 +123,20 @@ def split_means(values, split):
     return mean(low[:n_low]), mean(high[:n_high])
 
 
-@njit(nogil=True)
+@njit(cache=True, nogil=True)
+def mean(values):
+    """Mean, rounded to the precision of the values; NaN when there are none."""
+    total = np.zeros(1, values.dtype)
+    for start in range(0, values.size, _BUFFER):
+        total[0] += _pairwise_sum(values[start:start + _BUFFER])
+    total[0] = total[0] / values.size if values.size else np.nan
+    return total[0]
+
+
+@njit(cache=True, nogil=True)
 def _pairwise_sum(values):
     """Halve (at multiples of 8) down to blocks, sum these, and add up sums of equal depth."""
-    sums, depths = np.zeros(64, np.float32), np.zeros(64, np.int64)
+    sums, depths = np.zeros(64, values.dtype), np.zeros(64, np.int64)
     sizes, levels = np.zeros(64, np.int64), np.zeros(64, np.int64)
     sizes[0], waiting, done, start = values.size, 1, 0, 0
     while waiting:
@@ -142,17 +159,15 @@ def _pairwise_sum(values):
     return sums[0]
 
 
-@njit(nogil=True)
+@njit(cache=True, nogil=True)
 def _block_sum(values):
     """Eight interleaved running sums, added up as a tree; then what is left over."""
-    total = np.float32(0)
     whole = values.size - values.size % 8
-    if whole:
-        lanes = values[:8].copy()
-        for i in range(8, whole, 8):
-            for k in range(8):
-                lanes[k] += values[i + k]
-        total = ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]))
+    lanes = np.zeros(8, values.dtype)
+    for i in range(0, whole, 8):
+        for k in range(8):
+            lanes[k] += values[i + k]
+    total = ((lanes[0] + lanes[1]) + (lanes[2] + lanes[3])) + ((lanes[4] + lanes[5]) + (lanes[6] + lanes[7]))
     for i in range(whole, values.size):
         total += values[i]
     return total
