@@ -9,13 +9,14 @@ from pathlib import Path
 import pandas as pd
 
 from harness.errors import HarnessError
-from harness.report import claims, html, markdown, tables
-from harness.report.results import METRICS, collect, ratios, read_all
+from harness.report import claims, html, markdown, objects, tables
+from harness.report.rescoring import rescore_all, same_prediction, score_objects
+from harness.report.results import METRICS, collect, ratios, read_all, same_hash, stack
 
 __all__ = ["write"]
 
 
-def write(registry, resolve, dataset, profile, runs, out, figures=True):
+def write(registry, resolve, dataset, profile, runs, out, figures=True, recompute=False):
     """Write the report of one data set and profile.
 
     Parameters
@@ -31,7 +32,10 @@ def write(registry, resolve, dataset, profile, runs, out, figures=True):
         Folder to write: report.md, report.html, results.json, tables/*.csv, per_image.csv, figures/*.png. It appears whole or not at
         all; an earlier report there is replaced.
     figures : bool
-        Whether to draw pictures.
+        Whether to draw pictures and, where runs did not store them, compute the scores over IoU.
+    recompute : bool
+        Whether to score the stored predictions again rather than to read the scores. A run whose code of scoring alone
+        has changed is then not stale.
 
     Returns
     -------
@@ -45,7 +49,7 @@ def write(registry, resolve, dataset, profile, runs, out, figures=True):
     """
     out = Path(out)
     _check_replaceable(out)
-    content = gather(registry, resolve, dataset, profile, runs)
+    content = gather(registry, resolve, dataset, profile, runs, figures, recompute)
     results = as_json(content)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -65,24 +69,45 @@ def _check_replaceable(out):
         raise HarnessError(f"{out}: is there and is no report; give a new or empty folder, or an earlier report's")
 
 
-def gather(registry, resolve, dataset, profile, runs):
+def gather(registry, resolve, dataset, profile, runs, objects_too=True, recompute=False):
     """Everything a report says, as DataFrames, by name; nothing is drawn or written yet."""
-    results = collect(registry, resolve, runs)
-    per_tile, per_field = read_all(results, "per_tile.csv"), read_all(results, "per_field.csv")
-    stored = read_all(results, "sensitivity.csv")
-    boot = tables.resampled(ratios(per_tile)) if len(per_tile) else {}
+    results = collect(registry, resolve, runs, same_prediction if recompute else same_hash)
+    results, stored = _scores(results, dataset, objects_too, recompute)
+    boot = tables.resampled(ratios(stored["per_tile"])) if len(stored["per_tile"]) else {}
     scores = tables.scores(registry, results, boot)
     published = {(cell.row, cell.metric): cell.published for cell in scores.itertuples()}
-    fields = (per_field.groupby(["row", "field"], sort=False)[list(METRICS)].mean() if len(per_field) else per_field)
+    fields = _mean_over_seeds(stored["per_field"])
+    tiles = stored["per_tile"].groupby("run_id").size().max() if len(stored["per_tile"]) else 0
     return {
         "registry": registry, "results": results, "dataset": dataset.name, "digest": dataset.digest, "profile": profile,
-        "fields": dataset.splits["test"], "titles": {name: row.title for name, row in registry.rows.items()},
-        "boot": boot, "scores": scores, "per_field": per_field, "field_scores": fields,
+        "recomputed": recompute, "fields": dataset.splits["test"],
+        "titles": {name: row.title for name, row in registry.rows.items()},
+        "boot": boot, "scores": scores, "per_field": stored["per_field"], "field_scores": fields,
         "effect": tables.protocol_effect(results, boot),
         "claims": claims.check(claims.Evidence(results, boot, fields, published)),
-        "sensitivity": tables.sensitivity(stored) if len(stored) else stored,
-        "timings": tables.timings(results, per_tile.groupby("run_id").size().max() if len(per_tile) else 0),
-        "run_details": tables.run_details(results), "figures": []}
+        "sensitivity": _or_empty(tables.sensitivity, stored["sensitivity"]),
+        "quality": _or_empty(objects.quality, stored["objects"]), "errors": _or_empty(objects.errors, stored["objects"]),
+        "timings": tables.timings(results, tiles), "run_details": tables.run_details(results), "figures": []}
+
+
+def _scores(results, dataset, objects_too, recompute):
+    """The runs that count, and by name what they stored, or would store today, of their scores."""
+    names = ("per_tile", "per_field", "sensitivity", "objects")
+    if recompute:
+        results, again = rescore_all(results, dataset)
+        return results, {name: stack(results, lambda run, name=name: again[run.run_id][name]) for name in names}
+    stored = {name: read_all(results, f"{name}.csv") for name in names}
+    if objects_too and not len(stored["objects"]):
+        stored["objects"] = stack(results, lambda run: score_objects(run, dataset))
+    return results, stored
+
+
+def _mean_over_seeds(per_field):
+    return per_field.groupby(["row", "field"], sort=False)[list(METRICS)].mean() if len(per_field) else per_field
+
+
+def _or_empty(make, stored):
+    return make(stored) if len(stored) else stored
 
 
 def as_json(content):
@@ -96,10 +121,11 @@ def as_json(content):
              for name in content["registry"].tables}
     return _plain({
         "dataset": content["dataset"], "digest": content["digest"], "profile": content["profile"],
-        "runs": runs, "left_out": left_out,
+        "recomputed": content["recomputed"], "runs": runs, "left_out": left_out,
         "tables": {name: {"title": table.title, "metrics": table.metrics, "cells": cells[name]}
                    for name, table in content["registry"].tables.items()},
-        **{name: _records(content[name]) for name in ("effect", "claims", "sensitivity", "timings", "run_details")}})
+        **{name: _records(content[name]) for name in ("effect", "claims", "sensitivity", "quality", "errors", "timings",
+                                                    "run_details")}})
 
 
 def _cell_json(cell, result):
@@ -126,7 +152,7 @@ def _write_folder(folder, content, results, dataset, figures):
         (folder / name).mkdir(parents=True)
     for name, table in content["scores"].groupby("table", sort=False):
         table.to_csv(folder / "tables" / f"{name}.csv", index=False)
-    for name in ("effect", "claims", "sensitivity", "timings"):
+    for name in ("effect", "claims", "sensitivity", "quality", "errors", "timings"):
         content[name].to_csv(folder / "tables" / f"{name}.csv", index=False)
     content["per_field"].to_csv(folder / "per_image.csv", index=False)
     (folder / "results.json").write_text(json.dumps(results, indent=1, ensure_ascii=False), encoding="utf-8")

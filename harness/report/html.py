@@ -7,16 +7,16 @@ from pathlib import Path
 from markdown_it import MarkdownIt
 
 STYLE = """
-body { max-width: 76rem; margin: 2rem auto; padding: 0 1.5rem; color: #1a1a1a; background: #fff;
+body { max-width: 80rem; margin: 2rem auto; padding: 0 1.5rem; color: #1a1a1a; background: #fff;
        font: 16px/1.5 system-ui, "Segoe UI", "Helvetica Neue", Arial, sans-serif; }
 h1, h2, h3 { line-height: 1.25; margin: 2.2rem 0 .8rem; }
 h2 { border-bottom: 1px solid #ccc; padding-bottom: .3rem; }
 div.table { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-size: .875rem; font-variant-numeric: tabular-nums; }
-th, td { padding: .3rem .7rem; border-bottom: 1px solid #ddd; vertical-align: top; }
+th, td { padding: .3rem .6rem; border-bottom: 1px solid #ddd; vertical-align: top; white-space: nowrap; }
+th { white-space: normal; }
 thead th { border-bottom: 2px solid #333; vertical-align: bottom; }
 tbody tr:hover { background: #f4f6f8; }
-td:first-child { white-space: nowrap; }
 img { max-width: 100%; height: auto; }
 code { font-size: .9em; background: #f2f2f2; padding: .1em .3em; border-radius: 3px; }
 @media print { body { max-width: none; font-size: 10pt; } div.table { overflow: visible; } h2, h3 { break-after: avoid; }

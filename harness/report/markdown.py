@@ -33,15 +33,15 @@ def document(content):
     str
     """
     parts = [_head(content), _tables(content), _effect(content), _claims(content), _sensitivity(content),
-             _timings(content), _figures(content), _runs(content)]
+             _quality(content), _errors(content), _timings(content), _figures(content), _runs(content)]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
 def _head(content):
-    lines = [f"# {content['dataset']}, profile {content['profile']}", "",
-             f"{len(content['fields'])} test fields of `{content['dataset']}` (digest `{content['digest'][:16]}`), "
-             f"{_count_runs(content['results'])}."]
-    return "\n".join(lines)
+    again = " Scored again from the stored predictions." if content["recomputed"] else ""
+    return (f"# {content['dataset']}, profile {content['profile']}\n\n"
+            f"{len(content['fields'])} test fields of `{content['dataset']}` (digest `{content['digest'][:16]}`), "
+            f"{_count_runs(content['results'])}.{again}")
 
 
 def _count_runs(results):
@@ -62,9 +62,14 @@ def _tables(content):
         parts.append(f"## Table {number}. {table.title}\n\n{about}{to_markdown(score_table(cells))}")
     notes = ("Bold: best of the column. Interval: 95 % bootstrap over test fields, which says nothing about the spread "
              f"between trainings. ± sd: over seeds. Published: by the paper; {NONE} where the registry has no value.")
-    missing = [f"- {result.row.title}, seed {run.seed}: {why}, run `{run.run_id[:8]}`"
+    missing = [f"- {result.row.title}, seed {run.seed}: {why}, run `{run.run_id[:8]}`{_failure(run)}"
                for result in content["results"].values() for run, why in result.left_out]
     return "\n\n".join([*parts, notes, *(["Not in the tables:\n\n" + "\n".join(missing)] if missing else [])])
+
+
+def _failure(run):
+    said = run.tags.get("harness.failure")
+    return f" ({said})" if said else ""
 
 
 def score_table(cells):
@@ -108,12 +113,13 @@ def signed(value, decimals=3):
 
 
 def _interval(low, high):
-    return NONE if pd.isna(low) else f"{low:.3f} to {high:.3f}"
+    return NONE if pd.isna(low) else f"{low:.3f}–{high:.3f}"
 
 
 def to_markdown(frame):
-    """A DataFrame of strings as a pipe table, the first column to the left and the others to the right."""
-    align = ["left"] + ["right"] * (frame.shape[1] - 1)
+    """A DataFrame of strings as a pipe table, numbers to the right."""
+    words = ("", "claim", "verdict", "erosion", "size", "Jaccard index")
+    align = ["left" if name in words else "right" for name in frame.columns]
     return frame.to_markdown(index=False, colalign=align, disable_numparse=True)
 
 
@@ -166,7 +172,7 @@ def _verdicts(claims):
     """One line per claim and pair of rows, one column per metric."""
     verdicts = claims.pivot(index=["claim", "better", "worse"], columns="metric", values="verdict")
     order = claims.drop_duplicates(["claim", "better", "worse"]).set_index(["claim", "better", "worse"]).index
-    verdicts = verdicts.loc[order, list(METRIC_TITLES)].rename(columns=METRIC_TITLES)
+    verdicts = verdicts.loc[order, list(METRIC_TITLES)].rename(columns=METRIC_TITLES).fillna(NONE)
     return verdicts.reset_index().drop(columns=["better", "worse"])
 
 
@@ -204,6 +210,37 @@ def _sensitivity(content):
     return ("## Sensitivity of the Jaccard index\n\nPooled over the test set, under each erosion (of none, of the binary "
             "mask, of each object) and smallest nucleus counted; on tiles with the label images of `paper`, on fields with "
             "those of `equal`. Bold: the two protocols.\n\n" + to_markdown(table))
+
+
+def _quality(content):
+    frame = content["quality"]
+    if frame.empty:
+        return ""
+    names = {"f1_50": "F1 at 0.5", "f1_75": "F1 at 0.75", "f1_90": "F1 at 0.9", "ap_50": "AP at 0.5", "ap": "AP, 0.5 to 0.95",
+             "pq": "PQ", "aji": "AJI"}
+    text = frame[["row", *names]].set_axis(["", *names.values()], axis=1).astype(object)
+    text[""] = text[""].map(content["titles"])
+    for name in names.values():
+        top = text[name].round(3).max()
+        text[name] = [f"**{number(value)}**" if round(value, 3) == top else number(value) for value in text[name]]
+    return ("## Nuclei over IoU\n\nOn the whole-field nuclei of `equal`, every nucleus counted, also those at the edge and "
+            "under 25 px. F1 (Caicedo et al. 2019) and average precision TP / (TP + FP + FN) (2018 Data Science Bowl) at an "
+            "intersection over union, panoptic quality (Kirillov et al. 2019), pooled; aggregated Jaccard index "
+            "(Kumar et al. 2017), mean over fields.\n\n" + to_markdown(text))
+
+
+def _errors(content):
+    frame = content["errors"]
+    if frame.empty:
+        return ""
+    text = frame.astype(object)
+    text["row"] = text["row"].map(content["titles"]).where(~text["row"].duplicated(), "")
+    for name in frame.columns[2:]:
+        text[name] = [number(value, 0 if float(value).is_integer() else 1) for value in frame[name]]
+    return ("## Missed, extra, merged and split nuclei\n\nAfter Caicedo et al. (2019), on the same nuclei: missed, or extra, "
+            "without a partner of IoU above 0.7; merged, or split, with two partners or more of IoU above 0.1. Sizes are those "
+            "of annotated nuclei for missed and split, of predicted ones for extra and merged.\n\n"
+            + to_markdown(text.rename(columns={"row": ""})))
 
 
 def _timings(content):

@@ -35,7 +35,12 @@ class RowResults(NamedTuple):
         return "done" if self.runs else self.left_out[0][1] if self.left_out else "not run"
 
 
-def collect(registry, resolve, runs):
+def same_hash(run, spec):
+    """Whether a run did exactly what a spec says."""
+    return run.spec_hash == spec.hash
+
+
+def collect(registry, resolve, runs, same=same_hash):
     """Choose the runs that count.
 
     Parameters
@@ -45,6 +50,8 @@ def collect(registry, resolve, runs):
         (row, seed) to the current Spec.
     runs : list of harness.tracking.Run
         Of one data set and profile, the newest first.
+    same : callable
+        (run, current Spec) to whether the run is still what the spec says.
 
     Returns
     -------
@@ -56,14 +63,14 @@ def collect(registry, resolve, runs):
         if run.row in newest:
             key = run.seed if registry.rows[run.row].method == "network" else 0
             newest[run.row].setdefault(key, []).append(run)
-    return {name: _choose(name, registry.rows[name], seeds, resolve) for name, seeds in newest.items()}
+    return {name: _choose(name, registry.rows[name], seeds, resolve, same) for name, seeds in newest.items()}
 
 
-def _choose(name, row, seeds, resolve):
+def _choose(name, row, seeds, resolve, same):
     counted, left_out = [], []
     for _, candidates in sorted(seeds.items()):
-        hashes = {seed: resolve(name, seed).hash for seed in {run.seed for run in candidates}}
-        good = [run for run in candidates if run.state == "finished" and run.spec_hash == hashes[run.seed]]
+        specs = {seed: resolve(name, seed) for seed in {run.seed for run in candidates}}
+        good = [run for run in candidates if run.state == "finished" and same(run, specs[run.seed])]
         if good:
             counted.append(good[0])
         else:
@@ -78,13 +85,18 @@ def read_csv(run, path):
     return pd.DataFrame() if local is None else pd.read_csv(local)
 
 
-def read_all(results, path):
-    """A table that each run of each row stored, as one DataFrame with the columns row, seed and run_id in front."""
-    tables = [read_csv(run, path).assign(row=name, seed=run.seed, run_id=run.run_id)
+def stack(results, table_of):
+    """The tables that `table_of` gives for each run, as one DataFrame with the columns row, seed and run_id in front."""
+    tables = [table_of(run).assign(row=name, seed=run.seed, run_id=run.run_id)
               for name, result in results.items() for run in result.runs]
     together = pd.concat(tables) if tables else pd.DataFrame()
     front = ["row", "seed", "run_id"]
-    return together[front + [name for name in together if name not in front]] if len(together) else together
+    return together[front + [name for name in together if name not in front]] if len(together) else pd.DataFrame()
+
+
+def read_all(results, path):
+    """A table that each run of each row stored; see `stack`."""
+    return stack(results, lambda run: read_csv(run, path))
 
 
 def ratios(per_tile):

@@ -73,9 +73,10 @@ def make_run(folder, spec, dataset, state="finished"):
         nuclei = dataset.read_nuclei(name)
         records.append(evaluation.score_field(prediction, nuclei))
         sensitivities.append(evaluation.sensitivity_of_field(prediction, nuclei))
-        target = folder / "predictions" / "nuclei" / f"{name}.png"
-        target.parent.mkdir(parents=True, exist_ok=True)
-        imwrite(target, prediction.nuclei.astype(np.uint16))
+        for path, array in {"nuclei/{}": prediction.nuclei.astype(np.uint16), **prediction.kept}.items():
+            target = folder / "predictions" / f"{path.replace('{}', name)}.png"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            imwrite(target, array)
     per_tile = evaluation.table_of(predictions, records)
     per_tile.to_csv(folder / "per_tile.csv", index=False)
     evaluation.per_field(per_tile).to_csv(folder / "per_field.csv", index=False)

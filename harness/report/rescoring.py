@@ -1,0 +1,133 @@
+"""Stored predictions scored again, by the code of today."""
+
+import json
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from imageio.v3 import imread
+
+from harness import evaluation, tracking
+from harness.errors import HarnessError
+from harness.parallel import over_fields
+from harness.postprocess import nuclei_from_class_map
+from harness.report import objects
+from harness.tiles import tile_corners
+
+# Stages that come after what is stored: a run is not outdated by a change of these if it is scored again.
+STAGES = ("metrics", "evaluation")
+
+
+def same_prediction(run, spec):
+    """Whether a run predicted what a spec says, however it scored it: all stages but `STAGES` are the same."""
+    stored = tracking.artifact(run, "spec.json")
+    return stored is not None and _prediction_part(json.loads(stored.read_text())) == _prediction_part(
+        json.loads(spec.model_dump_json()))
+
+
+def _prediction_part(spec):
+    unused = ("title", "row", "profile") + (("seed",) if spec["method"] == "classical" else ())
+    versions = {stage: version for stage, version in spec["versions"].items() if stage not in STAGES}
+    return {key: value for key, value in spec.items() if key not in unused} | {"versions": versions}
+
+
+def rescore_all(results, dataset):
+    """Score the stored predictions of every run that counts again.
+
+    Parameters
+    ----------
+    results : dict of str to RowResults
+    dataset : harness.datasets.DataSet
+
+    Returns
+    -------
+    results : dict of str to RowResults
+        The same runs with the metrics of today.
+    tables : dict of str to dict of str to DataFrame
+        Run id to what the run would have stored today: per_tile, per_field, sensitivity, objects.
+
+    Raises
+    ------
+    HarnessError
+        A run holds no predictions.
+    """
+    names = dataset.splits["test"]
+    work = [(_predictions(run), result.row.method, name)
+            for result in results.values() for run in result.runs for name in names]
+    scored = list(over_fields(partial(_rescore_field, dataset), *zip(*work, strict=True))) if work else []
+    runs = [run for result in results.values() for run in result.runs]
+    tables = {run.run_id: _tables(names, scored[at * len(names):(at + 1) * len(names)]) for at, run in enumerate(runs)}
+    return {name: result._replace(runs=[_renewed(run, tables) for run in result.runs])
+            for name, result in results.items()}, tables
+
+
+def _predictions(run):
+    folder = tracking.artifact(run, "predictions")
+    if folder is None:
+        raise HarnessError(f"run {run.run_id} of {run.row}: has no stored predictions; run the row again")
+    return folder
+
+
+def _rescore_field(dataset, folder, method, name):
+    nuclei = dataset.read_nuclei(name)
+    prediction = stored_prediction(folder, method, name, nuclei.shape)
+    return (evaluation.score_field(prediction, nuclei), evaluation.sensitivity_of_field(prediction, nuclei),
+            objects.score_field(nuclei, prediction.nuclei))
+
+
+def _tables(names, scored):
+    records, variants, others = zip(*scored, strict=True)
+    per_tile = evaluation.table_of(names, records)
+    return {"per_tile": per_tile, "per_field": evaluation.per_field(per_tile),
+            "sensitivity": evaluation.sensitivity(variants), "objects": _with_field(names, others)}
+
+
+def _renewed(run, tables):
+    return run._replace(metrics=run.metrics | evaluation.totals(tables[run.run_id]["per_tile"]))
+
+
+def stored_prediction(folder, method, name, shape):
+    """The prediction of one field, put together again from a run's folder `predictions`.
+
+    Parameters
+    ----------
+    folder : Path
+    method, name : str
+        Of the row, and of the field.
+    shape : tuple of int
+        Of the field.
+
+    Returns
+    -------
+    harness.evaluation.Prediction
+    """
+    if method == "classical":
+        return evaluation.from_labels(_labels(folder, "labels", name))
+    maps = [_read(folder, "tiles", f"{name}__{index}") for index in range(len(tile_corners(shape)))]
+    return evaluation.Prediction(maps, [nuclei_from_class_map(tile) for tile in maps], _labels(folder, "nuclei", name), {})
+
+
+def score_objects(run, dataset):
+    """The table `objects` of a run, from its stored nuclei alone; empty where it has none."""
+    folder = tracking.artifact(run, "predictions")
+    if folder is None:
+        return pd.DataFrame()
+    names = dataset.splits["test"]
+    return _with_field(names, [objects.score_field(dataset.read_nuclei(name), _labels(folder, "nuclei", name))
+                               for name in names])
+
+
+def _labels(folder, kind, name):
+    return _read(folder, kind, name).astype(np.int32)
+
+
+def _read(folder, kind, name):
+    try:
+        return imread(Path(folder) / kind / f"{name}.png")
+    except OSError as error:
+        raise HarnessError(f"{folder}: cannot read the stored prediction {kind}/{name}.png; run the row again") from error
+
+
+def _with_field(names, records):
+    return pd.DataFrame([{"field": name} | record for name, record in zip(names, records, strict=True)])
