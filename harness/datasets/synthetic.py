@@ -26,9 +26,9 @@ TOP = 4095  # of a 12-bit camera
 REACH = 36  # px around a centre within which a nucleus lies
 OUTSIDE = 12  # px by which a centre may lie outside the field
 PAD = REACH + OUTSIDE
-CLEARANCE = 3.0  # px between nuclei that shall not touch
-TOUCHING = 0.15  # share of nuclei that are put against another one
-OVERLAP = 0.12  # of the smaller one's area, at most, where two overlap
+CLEARANCE = 2.0  # px between nuclei that shall not touch
+TOUCHING = 0.2  # share of nuclei that are put against another one
+OVERLAP = 0.06  # of the smaller one's area, at most, where two overlap
 
 
 @dataclass(frozen=True)
@@ -113,7 +113,7 @@ def _crowd(rng: np.random.Generator, population: int, level: float) -> tuple[np.
         if _fits(depth, owner[window], touching):
             placed.append(nucleus)
             _add(rng, nucleus, depth, len(placed), owner[window], light[window])
-    texture = _noise(rng, light.shape, 1.0, 0.15) + _noise(rng, light.shape, 4.0, 0.06)
+    texture = _noise(rng, light.shape, 1.0, 0.15) + _noise(rng, light.shape, 4.0, 0.045)
     return owner, light * (1 + texture)
 
 
@@ -126,7 +126,7 @@ def _draw_nucleus(rng: np.random.Generator, level: float) -> Nucleus:
     size = 14.6 * np.exp(0.16 * np.clip(rng.standard_normal(), -2.5, 2))
     light = level * np.exp(0.22 * np.clip(rng.standard_normal(), -3, 2))
     elongation = 1.1 + 0.9 * rng.random() + 0.6 * rng.random() ** 4
-    ragged = 3 if rng.random() < 0.08 else 1
+    ragged = 3 if rng.random() < 0.14 else 1
     kind = rng.random()
     if kind < 0.05:  # dim
         light *= 0.4
@@ -138,15 +138,15 @@ def _draw_nucleus(rng: np.random.Generator, level: float) -> Nucleus:
         axis=_direction(rng),
         waves=tuple(ragged * deviation * np.clip(rng.standard_normal(), -2, 2) * _direction(rng)
                     for deviation in (0.03, 0.03, 0.015)),
-        dent=(_uniform(rng, 0.1, 0.35) * (rng.random() < 0.2), _direction(rng)),
+        dent=(_uniform(rng, 0.1, 0.35) * (rng.random() < 0.3), _direction(rng)),
         light=light,
     )
 
 
 def _beside(rng: np.random.Generator, nucleus: Nucleus, other: Nucleus) -> Nucleus:
-    """The nucleus moved to where it just touches, or slightly overlaps, the other one."""
+    """The nucleus moved to where it touches the other one, slightly overlaps it or leaves a narrow gap."""
     towards = _direction(rng)
-    distance = _uniform(rng, 0.88, 1.04) * (_radius(other, towards) + _radius(nucleus, -towards))
+    distance = _uniform(rng, 1.0, 1.12) * (_radius(other, towards) + _radius(nucleus, -towards))
     moved = (other.centre[0] + distance * towards.imag, other.centre[1] + distance * towards.real)
     inside = all(REACH < c < REACH + n + 2 * OUTSIDE for c, n in zip(moved, SHAPE))
     return replace(nucleus, centre=moved) if inside else nucleus
@@ -185,7 +185,7 @@ def _add(rng: np.random.Generator, nucleus: Nucleus, depth: np.ndarray, id_: int
     """Add a nucleus to a window, before or behind those that are there."""
     front = rng.random() < 0.5
     owner[(depth > 0) & (front | (owner == 0))] = id_
-    dome = 0.72 + 0.28 * np.clip(depth / nucleus.semi_axes[1], 0, 1)
+    dome = 0.65 + 0.2 * np.clip(depth / 4, 0, 1) + 0.15 * np.clip(depth / nucleus.semi_axes[1], 0, 1)
     light += nucleus.light * np.clip(depth + 0.5, 0, 1) * dome * _nucleoli(rng, nucleus)
 
 
