@@ -99,8 +99,8 @@ def _touching(regions, count):
 def _owners(first, neighbours, border, objects):
     """The object that each region becomes part of, 0 for background.
 
-    Regions reached from the border are outside: objects let the outside in where it is background; an object or a
-    background is let in from objects only once two different ones have reached it. The others are holes.
+    Regions on the border are outside, and so is, in turn, an object that touches an outside background, and any
+    region that touches two different outside objects. All others are holes.
     """
     count = len(first) - 1
     outside = np.zeros(count, np.bool_)
@@ -133,10 +133,10 @@ def _owners(first, neighbours, border, objects):
 
 @njit(cache=True, nogil=True)
 def _pass_on(first, neighbours, outside, reached_from, stack):
-    """Regions that nothing outside has reached take the owner of a neighbour, starting from the outside."""
+    """Holes within holes take the owner of those that the outside has reached, from these inwards."""
     size = 0
     for region in range(len(outside)):
-        if outside[region] and reached_from[region]:
+        if reached_from[region] and not outside[region]:
             stack[size] = region
             size += 1
     while size:
