@@ -160,9 +160,9 @@ def sensitivity_of_field(prediction, nuclei):
         truth = nuclei[y:y + tiles.SIZE, x:x + tiles.SIZE]
         pairs.append(("tile", truth, tile[:truth.shape[0], :truth.shape[1]]))
     return pd.DataFrame([
-        {"unit": unit, "erosion": erosion, "smallest": smallest}
-        | metrics.match(truth, predicted, metrics.Protocol(erosion, smallest))._asdict()
-        for unit, truth, predicted in pairs for erosion in metrics.EROSIONS for smallest in metrics.SMALLEST])
+        {"unit": unit, "erosion": erosion, "smallest": smallest} | counts._asdict()
+        for unit, truth, predicted in pairs
+        for (erosion, smallest), counts in metrics.sensitivity_counts(truth, predicted).items()])
 
 
 def sensitivity(tables):

@@ -1,0 +1,95 @@
+from types import SimpleNamespace
+
+import pytest
+
+from harness import registry
+from harness.errors import HarnessError
+
+DATASET = SimpleNamespace(name="some-fields", digest="0" * 64)
+PAPER = registry.load_registry()
+
+
+def write(tmp_path, text):
+    path = tmp_path / "own.toml"
+    path.write_text(text)
+    return path
+
+
+ROW = '[rows.mine]\ntitle = "Mine"\nmethod = "classical"\nlabels = "consensus"\n'
+
+
+def test_the_rows_of_the_paper():
+    assert list(PAPER.rows) == ["network-manual", "network-shape-intensity", "network-consensus",
+                                "classical-shape-intensity", "classical-intensity-shape", "classical-shape-shape",
+                                "classical-intensity-intensity"]
+    assert PAPER.tables["dice"].published["network-shape-intensity"] == [0.958, 0.355]
+    assert PAPER.tables["jaccard"].metrics == ["jaccard", "jaccard_equal"]
+
+
+def test_the_paper_profile_is_the_papers_schedule():
+    paper = registry.load_profiles()["paper"]
+    assert (paper.epochs, paper.steps_per_epoch, paper.batch, paper.learning_rate) == (50, 3200, 1, 1e-5)
+    assert paper.decay == "constant" and paper.augmented_validation and paper.validation_tiles == 0
+
+
+def test_profiles_change_the_amount_of_work_only():
+    networks = [registry.resolve(PAPER, "network-manual", name, DATASET, 0).network
+                for name in registry.load_profiles()]
+    assert all(network == networks[0] for network in networks)
+
+
+@pytest.mark.parametrize(("text", "said"), [
+    ("rows = 3", "rows"),
+    ("[rows.mine]\ntitle = 'x'", "rows.mine.method: Field required"),
+    (ROW + "colour = 1", "rows.mine.colour: unknown key; expected one of title, method, labels"),
+    (ROW.replace("classical", "magic"), "'network' or 'classical'"),
+    (ROW.replace("consensus", "cellprofiler:shape/magic"), "unknown label source 'cellprofiler:shape/magic'"),
+    (ROW.replace("consensus", "manual"), "a classical row needs a label source that looks at the image"),
+    (ROW + "settings = {diameter = 3}", "no setting 'diameter'"),
+    (ROW + "settings = {min_diameter = 60}", "1 <= min_diameter <= max_diameter"),
+    (ROW + "[network]\nbase = 0", "network.base: Input should be greater than 0"),
+    (ROW + "[tables.t]\ntitle = 'T'\nmetrics = ['beauty']", "tables.t.metrics.0"),
+    (ROW + "[tables.t]\ntitle = 'T'\nmetrics = ['jaccard']\npublished = {mein = [1.0]}", "published.mein: no such row"),
+    (ROW + "[tables.t]\ntitle = 'T'\nmetrics = ['jaccard']\npublished = {mine = [1.0, 2.0]}", "2 values for 1 metrics"),
+    ("this is not TOML", "is not TOML"),
+])
+def test_a_bad_registry_is_refused_in_one_line_with_file_and_key(tmp_path, text, said):
+    path = write(tmp_path, text)
+    with pytest.raises(HarnessError) as refusal:
+        registry.load_registry(path)
+    message = str(refusal.value)
+    assert message.startswith(f"{path}: ") and said in message and "\n" not in message
+
+
+def test_a_missing_registry_is_refused(tmp_path):
+    with pytest.raises(HarnessError, match="cannot be read"):
+        registry.load_registry(tmp_path / "none.toml")
+
+
+@pytest.mark.parametrize(("row", "profile", "said"), [("none", "cpu", "unknown row 'none'; there is classical-"),
+                                                      ("network-manual", "huge", "unknown profile 'huge'; there is cpu")])
+def test_unknown_names_are_refused_with_the_known_ones(row, profile, said):
+    with pytest.raises(HarnessError, match=said):
+        registry.resolve(PAPER, row, profile, DATASET, 0)
+
+
+def test_the_hash_changes_with_whatever_decides_the_result():
+    spec = registry.resolve(PAPER, "network-manual", "cpu", DATASET, 0)
+    others = [spec.model_copy(update={key: value}) for key, value in [
+        ("seed", 1), ("digest", "1" * 64), ("labels", "consensus"), ("settings", {"version": "4"}),
+        ("network", registry.Network(base=8)), ("versions", spec.versions | {"metrics": 99})]]
+    assert len({other.hash for other in [spec, *others]}) == 7
+    assert spec.model_copy(update={"title": "New words"}).hash == spec.hash
+
+
+def test_a_new_metric_does_not_ask_for_new_training():
+    spec = registry.resolve(PAPER, "network-consensus", "cpu", DATASET, 0)
+    for stage in spec.versions:
+        raised = spec.model_copy(update={"versions": spec.versions | {stage: 99}})
+        trains_anew = stage in {"classical", "classmap", "tiles", "network"}
+        assert (raised.training_hash != spec.training_hash) == trains_anew, stage
+
+
+def test_classical_rows_do_not_depend_on_the_network():
+    spec = registry.resolve(PAPER, "classical-shape-shape", "cpu", DATASET, 0)
+    assert spec.schedule is None and spec.network is None and "network" not in spec.versions
