@@ -65,9 +65,10 @@ def run(rows: Annotated[list[str], typer.Argument(help="row ids, see harness lis
 
 @app.command()
 def report(dataset: Dataset = "synthetic", data_dir: DataDir = None, profile: ProfileName = None,
-           tracking_uri: TrackingUri = None, file: File = None, out: Out = Path("report")):
+           tracking_uri: TrackingUri = None, file: File = None, out: Out = Path("report"),
+           recompute: Annotated[bool, typer.Option(help="score the stored predictions again")] = False):
     """Write the tables and figures of the runs that are in the tracking store."""
-    _Bench(dataset, data_dir, profile, tracking_uri, file).report(out)
+    _Bench(dataset, data_dir, profile, tracking_uri, file).report(out, recompute)
 
 
 @app.command("list")
@@ -112,6 +113,48 @@ def data(dataset: Dataset = "synthetic", data_dir: DataDir = None, as_json: AsJs
         table.add_row(split, *(str(there[key]) for key in ("fields", "annotated", "nuclei")),
                       ", ".join(f"{height}x{width}" for height, width in there["sizes"]))
     console.print(table)
+
+
+@app.command()
+def label(source: Annotated[str, typer.Argument(help="cellprofiler:<seeds>/<lines> or consensus")],
+          images: Annotated[Path, typer.Argument(help="folder of TIFF or PNG images")],
+          out: Annotated[Path, typer.Argument(help="folder of the label images, one .tif per image")],
+          set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="a setting of the source "
+                                                         "that differs, for example min_diameter=15; repeatable")] = None,
+          workers: Annotated[int | None, typer.Option(min=1, help="processes; all cores when left out")] = None):
+    """Make label images of a folder of images; goes on where it was stopped."""
+    from rich.progress import track
+
+    from harness.datasets import image_files
+    from harness.labelling import label_files, pending
+
+    settings, files = _settings(set_ or []), pending(images, out)
+    there = len(image_files(images)) - len(files)
+    done = label_files(source, settings, files, out, workers)
+    said = list(track(done, source, len(files), console=errors, transient=True, disable=not errors.is_terminal))
+    bad = [(name, wrong) for name, _, wrong in said if wrong]
+    for name, wrong in bad:
+        errors.print(f"[red]harness:[/red] {escape(name)}: {escape(wrong)}")
+    labelled = len(said) - len(bad)
+    console.print(f"{labelled} image{'s' * (labelled != 1)}, {sum(count for _, count, _ in said)} nuclei"
+                  + (f"; {there} were there" if there else ""))
+    raise typer.Exit(1 if bad else 0)
+
+
+def _settings(pairs):
+    """KEY=VALUE pairs as a registry would hold them; a value that is no TOML value is a word."""
+    import tomllib
+
+    settings = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals:
+            raise HarnessError(f"'{pair}' is not KEY=VALUE; for example --set min_diameter=15")
+        try:
+            settings[key] = tomllib.loads(f"value = {value}")["value"]
+        except tomllib.TOMLDecodeError:
+            settings[key] = value
+    return settings
 
 
 @app.command()
@@ -189,10 +232,10 @@ class _Bench:
             return f"finished, n = {len({run.seed for run in current})}"
         return "stale" if finished else runs[0].state
 
-    def report(self, out):
+    def report(self, out, recompute=False):
         from harness import report
 
-        report.write(self.registry, self.spec, self.dataset, self.profile, self.runs(), out)
+        report.write(self.registry, self.spec, self.dataset, self.profile, self.runs(), out, recompute=recompute)
         console.print(f"wrote {out / 'report.md'}")
 
 

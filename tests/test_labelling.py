@@ -1,0 +1,73 @@
+import numpy as np
+import pytest
+import tifffile
+from imageio.v3 import imwrite
+
+from harness import classical
+from harness.datasets import open_dataset
+
+NAMES = open_dataset("synthetic").splits["test"][:2]
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    folder, dataset = tmp_path_factory.mktemp("images"), open_dataset("synthetic")
+    for name in NAMES:
+        tifffile.imwrite(folder / f"{name}.tif", dataset.read_image(name)[:200, :200])
+    imwrite(folder / "eight-bit.png", (dataset.read_image(NAMES[0])[:200, :200] >> 4).astype(np.uint8))
+    return folder
+
+
+def test_label_images_of_the_same_stem_are_those_of_the_source(harness, images, tmp_path):
+    code, out, _ = harness("label", "cellprofiler:shape/shape", images, "labels")
+    assert code == 0 and "3 images" in out
+    for name in [*NAMES, "eight-bit"]:
+        labels = tifffile.imread(tmp_path / "labels" / f"{name}.tif")
+        file = next(images.glob(f"{name}.*"))
+        image = tifffile.imread(file) if file.suffix == ".tif" else None
+        assert labels.dtype == np.uint16 and labels.max() >= 3
+        if image is not None:
+            np.testing.assert_array_equal(labels, classical.identify(image, "shape/shape"))
+
+
+def test_consensus_adds_what_to_ignore_and_workers_change_nothing(harness, images, tmp_path):
+    for workers in (1, 2):
+        assert harness("label", "consensus", images, f"by{workers}", "--workers", workers)[0] == 0
+    for path in (tmp_path / "by1").iterdir():
+        assert path.read_bytes() == (tmp_path / "by2" / path.name).read_bytes()
+    assert sorted(path.name for path in (tmp_path / "by1").iterdir())[:2] == ["eight-bit.tif", "eight-bit_ignore.tif"]
+
+
+def test_settings_are_taken_and_checked(harness, images, tmp_path):
+    assert harness("label", "cellprofiler:shape/shape", images, "large", "--set", "min_diameter=18")[0] == 0
+    labels = tifffile.imread(tmp_path / "large" / f"{NAMES[0]}.tif")
+    expected = classical.identify(tifffile.imread(images / f"{NAMES[0]}.tif"), "shape/shape",
+                                  classical.Settings(min_diameter=18))
+    np.testing.assert_array_equal(labels, expected)
+
+
+def test_a_job_goes_on_and_one_bad_file_does_not_stop_it(harness, images, tmp_path):
+    folder = tmp_path / "some"
+    folder.mkdir()
+    for file in images.iterdir():
+        (folder / file.name).write_bytes(file.read_bytes())
+    (folder / "broken.tif").write_bytes(b"II*\0nothing")
+    code, out, err = harness("label", "cellprofiler:shape/intensity", folder, "labels")
+    assert code == 1 and "broken.tif" in err and len(list((tmp_path / "labels").iterdir())) == 3
+    (tmp_path / "labels" / "eight-bit.tif").unlink()
+    (folder / "broken.tif").unlink()
+    code, out, _ = harness("label", "cellprofiler:shape/intensity", folder, "labels")
+    assert code == 0 and "1 image" in out and "2 were there" in out
+
+
+@pytest.mark.parametrize(("arguments", "said"), [
+    (("label", "manual", "{images}", "labels"), "manual labels are not made from images"),
+    (("label", "magic", "{images}", "labels"), "unknown label source 'magic'"),
+    (("label", "consensus", "nowhere", "labels"), "nowhere: not a folder with images"),
+    (("label", "consensus", "{images}", "labels", "--set", "colour=1"), "no setting 'colour'"),
+    (("label", "consensus", "{images}", "labels", "--set", "min_diameter"), "'min_diameter' is not KEY=VALUE"),
+])
+def test_refused_requests(harness, images, tmp_path, arguments, said):
+    code, _, err = harness(*(str(argument).format(images=images) for argument in arguments))
+    assert code == 2 and said in err and err.count("\n") == 1
+    assert not (tmp_path / "labels").exists()
