@@ -158,6 +158,37 @@ def _settings(pairs):
 
 
 @app.command()
+def bench(parts: Annotated[list[str] | None, typer.Argument(help="classical, scoring, train, infer; all when left "
+                                                            "out")] = None,
+          dataset: Dataset = "synthetic", data_dir: DataDir = None,
+          fields: Annotated[int, typer.Option(min=1, help="test fields that are timed")] = 5,
+          cellprofiler: Annotated[Path | None, typer.Option(help="a Python that has the real CellProfiler, to be timed "
+                                                            "beside this")] = None,
+          as_json: AsJson = False):
+    """Time the stages on this machine: seconds per field, per training step, per inference tile."""
+    from harness import bench as timing
+    from harness.datasets import open_dataset
+    from harness.registry import load_registry
+
+    unknown = set(parts or []) - set(timing.PARTS)
+    if unknown:
+        raise HarnessError(f"no benchmark '{sorted(unknown)[0]}'; there is {', '.join(timing.PARTS)}")
+    data, network = open_dataset(dataset, data_dir), load_registry().network.model_dump()
+    measure = {"classical": lambda: timing.classical(data, fields, cellprofiler),
+               "scoring": lambda: timing.scoring(data, fields),
+               "train": lambda: timing.train(network), "infer": lambda: timing.infer(network)}
+    measured = [line for part in parts or timing.PARTS for line in measure[part]()]
+    if as_json:
+        print(json.dumps({"machine": timing.machine(), "measured": [line._asdict() for line in measured]}, indent=1))
+        return
+    console.print(", ".join(f"{name} {value}" for name, value in timing.machine().items()))
+    table = Table("what", "per", "seconds", box=None)
+    for line in measured:
+        table.add_row(line.what, line.per, f"{line.seconds:.4f}")
+    console.print(table)
+
+
+@app.command()
 def ui(tracking_uri: TrackingUri = None, port: Annotated[int, typer.Option(help="on 127.0.0.1")] = 5000):
     """Open MLflow's user interface on the tracking store."""
     from harness import tracking
