@@ -61,7 +61,7 @@ def connect(uri=None):
     HarnessError
         The store cannot be reached or written.
     """
-    uri = uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI
+    uri = _absolute(uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI)
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
@@ -74,6 +74,12 @@ def connect(uri=None):
         raise HarnessError(f"tracking store {uri} cannot be reached ({reason}); "
                            "check the address or give another one with --tracking-uri") from error
     return uri
+
+
+def _absolute(uri):
+    """MLflow keeps a store open under its address, so the address must not depend on the working folder."""
+    path = uri.removeprefix("sqlite:///")
+    return uri if path == uri else f"sqlite:///{Path(path).resolve()}"
 
 
 def _ask_server(uri):
@@ -106,7 +112,7 @@ def _experiment(name):
         return known.experiment_id
     uri = mlflow.get_tracking_uri()
     local = uri.startswith("sqlite:///")
-    beside = Path(uri.removeprefix("sqlite:///")).resolve().parent / "mlartifacts"
+    beside = Path(uri.removeprefix("sqlite:///")).parent / "mlartifacts"
     try:
         return mlflow.create_experiment(name, artifact_location=(beside / name).as_uri() if local else None)
     except MlflowException:  # another process made it in between

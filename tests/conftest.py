@@ -13,6 +13,7 @@ for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID"):
 def harness(monkeypatch, tmp_path, capsys):
     """The command, run in a folder of its own: harness("run", ...) gives exit code, output and error output."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")  # MLflow sets it, too, and it would outlive the test
 
     def command(*arguments):
         from harness import cli

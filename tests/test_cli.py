@@ -1,0 +1,152 @@
+"""The command as people use it: whole rows on small fields, and every way a request can be refused."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import mlflow
+import pandas as pd
+import pytest
+from imageio.v3 import imread
+
+from harness import metrics, tiles, tracking
+from harness.classmap import class_map
+
+SMOKE = ("--profile", "smoke")
+
+
+def runs():
+    tracking.connect()
+    return tracking.runs()
+
+
+def test_reproduce_runs_every_row_records_it_and_writes_the_tables(harness, fields, tiny, tmp_path):
+    code, out, err = harness("reproduce", "--dataset", fields, "--file", tiny, *SMOKE)
+    assert code == 0, err
+    done = runs()
+    assert {run.row for run in done} == set(json.loads(harness("list", "--json", "--dataset", fields, "--file", tiny,
+                                                               *SMOKE)[1])[i]["row"] for i in range(7))
+    assert all(run.state == "finished" for run in done)
+
+    results = json.loads((tmp_path / "report" / "results.json").read_text())
+    assert len(results["runs"]) == 7
+    for entry in results["runs"]:
+        stored = next(run for run in done if run.run_id == entry["run_id"])
+        assert entry["metrics"]["jaccard"] == stored.metrics["jaccard"]
+        assert {"row", "seed", "profile", "dataset", "spec_hash"} <= set(entry)
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert "0.958" in text and "0.838" in text
+
+    again = harness("reproduce", "--dataset", fields, "--file", tiny, *SMOKE)
+    assert again[0] == 0 and again[1].count("done before") == 7
+    assert len(runs()) == 7
+
+
+def test_a_classical_run_holds_what_its_scores_can_be_made_from_again(harness, fields, tmp_path):
+    from harness.datasets import open_dataset
+
+    assert harness("run", "classical-shape-intensity", "--dataset", fields)[0] == 0
+    (run,) = runs()
+    dataset = open_dataset(str(fields))
+    dice, counts = [], []
+    for name in dataset.splits["test"]:
+        labels = imread(tracking.artifact(run, f"predictions/labels/{name}.png"))
+        nuclei = imread(tracking.artifact(run, f"predictions/nuclei/{name}.png"))
+        truth = dataset.read_nuclei(name)
+        assert len(tiles.tile_corners(truth.shape)) == 1
+        dice.append(metrics.dice(class_map(truth), class_map(labels.astype("int32")))[1])
+        counts.append(metrics.match(truth, nuclei.astype("int32"), "equal"))
+    assert run.metrics["dice_nuclei"] == pytest.approx(sum(dice) / len(dice))
+    assert run.metrics["jaccard_equal"] == pytest.approx(metrics.jaccard(counts))
+    per_field = pd.read_csv(tracking.artifact(run, "per_field.csv"))
+    assert list(per_field.field) == list(dataset.splits["test"])
+    assert run.tags["harness.spec_hash"] == run.spec_hash and run.params["labels"] == "cellprofiler:shape/intensity"
+
+
+def test_a_network_run_holds_spec_curves_model_and_predictions(harness, fields, tiny):
+    assert harness("run", "network-consensus", "--dataset", fields, "--file", tiny, "--seed", 3, *SMOKE)[0] == 0
+    (run,) = runs()
+    assert json.loads(tracking.artifact(run, "spec.json").read_text())["seed"] == 3
+    assert len(pd.read_csv(tracking.artifact(run, "history.csv"))) == 2
+    assert len(mlflow.MlflowClient().get_metric_history(run.run_id, "val_loss")) == 2
+    assert run.metrics["best_epoch"] in (1, 2) and run.metrics["seconds_training"] > 0
+    assert tracking.artifact(run, "figures/postprocessing.png").stat().st_size > 10_000
+    (model,) = mlflow.search_logged_models(output_format="list")
+    assert mlflow.tensorflow.load_model(model.model_uri).count_params() < 5000
+    assert model.source_run_id == run.run_id
+
+
+def test_without_masks_to_learn_from_every_row_but_the_manual_one_still_trains(harness, fields, tiny, tmp_path):
+    """The paper's point: training needs no annotation."""
+    folder = tmp_path / "unannotated"
+    shutil.copytree(fields, folder)
+    for split in ("training", "validation"):
+        for name in (folder / "metadata" / f"{split}.txt").read_text().split():
+            (folder / "masks" / name).unlink()
+    code, _, err = harness("reproduce", "--dataset", folder, "--file", tiny, *SMOKE)
+    assert code == 2
+    assert "network-manual: not available" in err
+    assert sorted(run.row for run in runs() if run.state == "finished") == [
+        "classical-intensity-intensity", "classical-intensity-shape", "classical-shape-intensity",
+        "classical-shape-shape", "network-consensus", "network-shape-intensity"]
+
+
+def test_an_interrupted_row_goes_on_in_the_same_run(harness, fields, tiny, monkeypatch):
+    from harness.network import inference
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    row = ("run", "network-shape-intensity", "classical-shape-shape", "--dataset", fields, "--file", tiny, *SMOKE)
+    with monkeypatch.context() as patch:
+        patch.setattr(inference, "predict_field", fail)
+        code, _, err = harness(*row)
+    assert code == 1 and "OSError: disk full" in err
+    states = {run.row: run.state for run in runs()}
+    assert states == {"network-shape-intensity": "failed", "classical-shape-shape": "finished"}
+    code, out, _ = harness(*row)
+    assert code == 0 and "epoch 1" not in out
+    after = {run.row: run for run in runs()}
+    assert len(after) == 2 == len(runs()) and after["network-shape-intensity"].state == "finished"
+
+
+def test_a_changed_data_set_makes_runs_stale(harness, fields, tmp_path):
+    folder = tmp_path / "copy"
+    shutil.copytree(fields, folder)
+    assert harness("run", "classical-shape-shape", "--dataset", folder)[0] == 0
+    name = (folder / "metadata" / "training.txt").read_text().split()[0].removesuffix(".png")
+    other = (folder / "metadata" / "test.txt").read_text().split()[0].removesuffix(".png")
+    shutil.copy(folder / "images" / f"{other}.tif", folder / "images" / f"{name}.tif")
+    states = {entry["row"]: entry["state"]
+              for entry in json.loads(harness("list", "--json", "--dataset", folder)[1])}
+    assert states["classical-shape-shape"] == "stale" and states["network-manual"] == "not run"
+    assert harness("report", "--dataset", folder)[0] == 0
+    assert "stale" in (tmp_path / "report" / "report.md").read_text()
+    assert json.loads((tmp_path / "report" / "results.json").read_text())["runs"] == []
+
+
+@pytest.mark.parametrize(("arguments", "said"), [
+    (("run", "no-such-row"), "unknown row 'no-such-row'; there is classical-"),
+    (("run", "network-manual", "--profile", "huge"), "unknown profile 'huge'; there is cpu"),
+    (("run", "network-manual", "--dataset", "nowhere"), "nowhere"),
+    (("data", "--dataset", "bbbc039", "--data-dir", "nowhere"), "nowhere"),
+    (("list", "--file", "nowhere.toml"), "nowhere.toml: cannot be read"),
+    (("report", "--tracking-uri", "http://127.0.0.1:9"), "tracking store http://127.0.0.1:9 cannot be reached"),
+    (("report", "--tracking-uri", "sqlite:////dev/null/mlflow.db"), "cannot be reached"),
+    (("report", "--tracking-uri", "gopher://x"), "cannot be reached"),
+])
+def test_a_refused_request_is_one_line_and_exit_code_2(harness, tmp_path, arguments, said):
+    code, out, err = harness(*arguments)
+    assert code == 2
+    assert said in err.replace("\n", " ") and err.count("\n") == 1
+    assert "Traceback" not in out + err
+    assert not (tmp_path / "report").exists() and not (tmp_path / "runs").exists()
+
+
+def test_help_needs_none_of_the_heavy_packages():
+    code = ("import sys; import harness.cli; "
+            "print([m for m in ('tensorflow', 'keras', 'mlflow', 'skimage', 'scipy', 'pandas', 'matplotlib', 'numba')"
+            " if m in sys.modules])")
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert said.stdout.strip() == "[]"

@@ -1,0 +1,43 @@
+"""The files at the top agree with each other."""
+
+import re
+import subprocess
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+TOP = Path(__file__).parent.parent
+PROJECT = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]
+
+
+def test_mlflow_run_has_the_dependencies_of_the_project():
+    conda = yaml.safe_load((TOP / "conda.yaml").read_text())
+    assert conda["dependencies"][-1]["pip"] == PROJECT["dependencies"]
+
+
+def test_every_dependency_is_pinned_without_an_address():
+    pinned = (TOP / "constraints.txt").read_text()
+    for dependency in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]:
+        name = re.match(r"[\w-]+", dependency)[0].lower()
+        assert re.search(rf"^{name}==", pinned, re.MULTILINE), name
+    assert "://" not in pinned
+
+
+@pytest.mark.parametrize("entry", ["main", "row", "report"])
+def test_entry_points_are_commands_that_exist(entry, harness):
+    points = yaml.safe_load((TOP / "MLproject").read_text())["entry_points"]
+    words = points[entry]["command"].split()
+    assert words[:3] == ["python", "-m", "harness.cli"]
+    code, out, _ = harness(words[3], "--help")
+    assert code == 0
+    for option in (word for word in words if word.startswith("--")):
+        assert option in out
+
+
+def test_no_data_and_no_machine_path_is_committed():
+    files = subprocess.run(["git", "ls-files"], cwd=TOP, capture_output=True, text=True)
+    if files.returncode:
+        pytest.skip("not a git checkout")
+    assert not [name for name in files.stdout.split() if name.endswith((".tif", ".zip", "uv.lock"))]
