@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pooch
 
-from harness.datasets.dataset import SPLITS, DataSet, digest_of, split_list_names
+from harness.datasets.dataset import SPLITS, DataSet, digest_of, sha256_of, split_list_names
 from harness.datasets.pixels import read_image, read_nuclei
 from harness.errors import HarnessError
 
@@ -80,15 +80,19 @@ def download(folder: Path, base_url: str = BASE_URL, archives: Mapping[str, str]
     Raises
     ------
     HarnessError
-        The server is not reached, or an archive is truncated, altered or unsafe to unpack.
+        The server is not reached; an archive is truncated, altered or unsafe to unpack; the disk is full.
     """
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}-download-") as temporary:
-        unpacked = Path(temporary, "unpacked")
-        fetcher = pooch.create(temporary, base_url, registry=dict(archives), retry_if_failed=1)
-        for archive in archives:
-            unpack(_fetch(fetcher, archive), unpacked)
-        _move(unpacked, folder)
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder.parent, prefix=f"{folder.name}-download-") as temporary:
+            unpacked = Path(temporary, "unpacked")
+            fetcher = pooch.create(temporary, base_url, registry=dict(archives), retry_if_failed=1)
+            for archive in archives:
+                unpack(_fetch(fetcher, archive), unpacked)
+            _move(unpacked, folder)
+    except OSError as error:
+        raise HarnessError(f"{folder}: BBBC039 cannot be written there ({error.strerror}); make room or name "
+                           "an unpacked copy with --data-dir") from error
     return folder
 
 
@@ -149,8 +153,7 @@ def _sha256(folder: Path, name: str) -> str | None:
     if path.suffix == ".txt":
         names = split_list_names(path.read_text(encoding="utf-8", errors="replace"))
         return hashlib.sha256("".join(f"{name}\n" for name in names).encode()).hexdigest()
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return sha256_of(path)
 
 
 def _absent_masks(folder: Path, found: Mapping[str, str | None]) -> set[str]:

@@ -3,8 +3,11 @@
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+
+from harness.errors import HarnessError
 
 SPLITS = ("training", "validation", "test")
 
@@ -40,6 +43,21 @@ def digest_of(files: Iterable[tuple[str, str]]) -> str:
     """SHA-256 in hexadecimal over pairs of file name and the file's own SHA-256, whatever their order."""
     lines = sorted(f"{sha256}  {name}\n" for name, sha256 in files)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def sha256_of(path: Path) -> str:
+    """SHA-256 in hexadecimal of a file's bytes.
+
+    Raises
+    ------
+    HarnessError
+        The file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise HarnessError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
 
 
 def split_list_names(text: str) -> list[str]:

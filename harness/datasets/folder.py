@@ -12,7 +12,7 @@ import numpy as np
 import tifffile
 
 from harness.datasets import pixels
-from harness.datasets.dataset import SPLITS, DataSet, digest_of, split_list_names
+from harness.datasets.dataset import SPLITS, DataSet, digest_of, sha256_of, split_list_names
 from harness.errors import HarnessError
 
 SHARES = {"training": 0.6, "validation": 0.2, "test": 0.2}
@@ -183,7 +183,7 @@ def _digest(folder: Path, contents: Contents) -> str:
              for path in (contents.images[field], *_mask_files(contents.masks.get(field)))]
     names = [path.relative_to(folder).as_posix() for path in files]
     with ThreadPoolExecutor() as pool:  # hashing releases the interpreter's lock
-        hashes = list(pool.map(_sha256, files))
+        hashes = list(pool.map(sha256_of, files))
     lists = [(split, hashlib.sha256("\n".join(fields).encode()).hexdigest())
              for split, fields in contents.splits.items()]
     return digest_of([*zip(names, hashes), *lists])
@@ -193,14 +193,6 @@ def _mask_files(mask: Path | None) -> list[Path]:
     if mask is None:
         return []
     return pixels.image_files(mask) if mask.is_dir() else [mask]
-
-
-def _sha256(path: Path) -> str:
-    try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    except OSError as error:
-        raise HarnessError(f"{path}: cannot be read ({error.strerror}); check its permissions") from error
 
 
 def _read_image(images: Mapping[str, Path], field: str) -> np.ndarray:

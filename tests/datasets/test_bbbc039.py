@@ -208,6 +208,26 @@ def test_an_unreachable_server_gives_one_line(tmp_path):
         bbbc039.download(tmp_path / "bbbc039", "http://127.0.0.1:9/", {"images.zip": "sha256:" + "0" * 64})
 
 
+def test_an_interruption_while_unpacking_leaves_nothing_behind(tmp_path, served, monkeypatch):
+    folder, address = served
+    archives = {"images.zip": archive(folder, {"images/a.tif": b"a"})}
+
+    def unpack_and_interrupt(file, target):
+        zipfile.ZipFile(file).extractall(target)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(bbbc039, "unpack", unpack_and_interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        bbbc039.download(tmp_path / "cache" / "bbbc039", address, archives)
+    assert list((tmp_path / "cache").iterdir()) == []
+
+
+def test_a_cache_folder_that_cannot_be_made_gives_one_line(tmp_path):
+    (tmp_path / "cache").touch()
+    with pytest.raises(HarnessError, match="cannot be written there .File exists."):
+        bbbc039.download(tmp_path / "cache" / "bbbc039", "http://127.0.0.1:9/", {})
+
+
 @pytest.mark.parametrize("member", ["../outside.txt", "/outside.txt", "images/../../outside.txt"])
 def test_an_archive_that_would_write_outside_is_refused(tmp_path, served, member):
     folder, address = served

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness.datasets import open_dataset, problems, summary, write_folder
+from harness.datasets.dataset import sha256_of
 from harness.datasets.folder import _complete
 from harness.errors import HarnessError
 
@@ -209,3 +210,8 @@ def test_bbbc039_opened_as_a_folder_is_the_same_data():
     for field in official.splits["test"][:3]:
         assert np.array_equal(folder.read_image(field), official.read_image(field))
         assert np.array_equal(folder.read_nuclei(field), official.read_nuclei(field))
+
+
+def test_a_file_that_cannot_be_read_gives_one_line(tmp_path):
+    with pytest.raises(HarnessError, match="cannot be read .Is a directory."):
+        sha256_of(tmp_path)
