@@ -4,6 +4,7 @@ import json
 import math
 import os
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import pandas as pd
@@ -11,7 +12,7 @@ import pandas as pd
 from harness.errors import HarnessError
 from harness.report import claims, html, markdown, objects, tables
 from harness.report.rescoring import rescore_all, same_prediction, score_objects
-from harness.report.results import METRICS, collect, ratios, read_all, same_hash, stack
+from harness.report.results import METRICS, collect, read_csv, same_hash, stack
 
 __all__ = ["write"]
 
@@ -72,12 +73,14 @@ def _check_replaceable(out):
 def gather(registry, resolve, dataset, profile, runs, objects_too=True, recompute=False):
     """Everything a report says, as DataFrames, by name; nothing is drawn or written yet."""
     results = collect(registry, resolve, runs, same_prediction if recompute else same_hash)
-    results, stored = _scores(results, dataset, objects_too, recompute)
-    boot = tables.resampled(ratios(stored["per_tile"])) if len(stored["per_tile"]) else {}
+    results, table_of = _sources(results, dataset, recompute)
+    stored = {name: stack(results, partial(table_of, name)) for name in ("per_field", "sensitivity", "objects")}
+    if objects_too and not recompute and not len(stored["objects"]):
+        stored["objects"] = stack(results, lambda run: score_objects(run, dataset))
+    boot = tables.resampled(results, lambda row: stack(row, partial(table_of, "per_tile")))
     scores = tables.scores(registry, results, boot)
     published = {(cell.row, cell.metric): cell.published for cell in scores.itertuples()}
     fields = _mean_over_seeds(stored["per_field"])
-    tiles = stored["per_tile"].groupby("run_id").size().max() if len(stored["per_tile"]) else 0
     return {
         "registry": registry, "results": results, "dataset": dataset.name, "digest": dataset.digest, "profile": profile,
         "recomputed": recompute, "fields": dataset.splits["test"],
@@ -87,19 +90,19 @@ def gather(registry, resolve, dataset, profile, runs, objects_too=True, recomput
         "claims": claims.check(claims.Evidence(results, boot, fields, published)),
         "sensitivity": _or_empty(tables.sensitivity, stored["sensitivity"]),
         "quality": _or_empty(objects.quality, stored["objects"]), "errors": _or_empty(objects.errors, stored["objects"]),
-        "timings": tables.timings(results, tiles), "run_details": tables.run_details(results), "figures": []}
+        "timings": tables.timings(results, _count_tiles(results, table_of)), "run_details": tables.run_details(results), "figures": []}
 
 
-def _scores(results, dataset, objects_too, recompute):
-    """The runs that count, and by name what they stored, or would store today, of their scores."""
-    names = ("per_tile", "per_field", "sensitivity", "objects")
-    if recompute:
-        results, again = rescore_all(results, dataset)
-        return results, {name: stack(results, lambda run, name=name: again[run.run_id][name]) for name in names}
-    stored = {name: read_all(results, f"{name}.csv") for name in names}
-    if objects_too and not len(stored["objects"]):
-        stored["objects"] = stack(results, lambda run: score_objects(run, dataset))
-    return results, stored
+def _sources(results, dataset, recompute):
+    """The runs that count, and a function that gives a table of one of them by name: as stored, or scored today."""
+    if not recompute:
+        return results, lambda name, run: read_csv(run, f"{name}.csv")
+    results, again = rescore_all(results, dataset)
+    return results, lambda name, run: again[run.run_id][name]
+
+
+def _count_tiles(results, table_of):
+    return next((len(table_of("per_tile", run)) for result in results.values() for run in result.runs), 0)
 
 
 def _mean_over_seeds(per_field):

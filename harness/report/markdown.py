@@ -118,9 +118,10 @@ def _interval(low, high):
 
 def to_markdown(frame):
     """A DataFrame of strings as a pipe table, numbers to the right."""
-    words = ("", "claim", "verdict", "erosion", "size", "Jaccard index")
+    words = ("", "claim", "verdict", "erosion", "size", "Jaccard index", "row", "run_id", "spec_hash")
     align = ["left" if name in words else "right" for name in frame.columns]
-    return frame.to_markdown(index=False, colalign=align, disable_numparse=True)
+    escaped = frame.astype(str).apply(lambda column: column.str.replace("|", "\\|"), axis=0)
+    return escaped.to_markdown(index=False, colalign=align, disable_numparse=True)
 
 
 # ---- what the protocol does, and the paper's claims
@@ -279,4 +280,4 @@ def _runs(content):
         text[name] = "`" + text[name] + "`"
     common = "".join(f"- {name}: {frame[name].iloc[0]}\n" for name in shared if frame[name].iloc[0])
     about = f"The same for all of them:\n\n{common}\n" if common else ""
-    return f"## Runs\n\n{about}" + text.to_markdown(index=False, disable_numparse=True)
+    return f"## Runs\n\n{about}" + to_markdown(text)

@@ -87,11 +87,17 @@ def read_csv(run, path):
 
 def stack(results, table_of):
     """The tables that `table_of` gives for each run, as one DataFrame with the columns row, seed and run_id in front."""
-    tables = [table_of(run).assign(row=name, seed=run.seed, run_id=run.run_id)
-              for name, result in results.items() for run in result.runs]
-    together = pd.concat(tables) if tables else pd.DataFrame()
-    front = ["row", "seed", "run_id"]
-    return together[front + [name for name in together if name not in front]] if len(together) else pd.DataFrame()
+    keys, tables = [], []
+    for name, result in results.items():
+        for run in result.runs:
+            table = table_of(run)
+            if len(table):
+                keys.append((name, run.seed, run.run_id))
+                tables.append(table)
+    if not tables:
+        return pd.DataFrame()
+    names = ["row", "seed", "run_id"]
+    return pd.concat(tables, keys=keys, names=names).reset_index(names).reset_index(drop=True)
 
 
 def read_all(results, path):
@@ -105,7 +111,7 @@ def ratios(per_tile):
     Parameters
     ----------
     per_tile : DataFrame
-        `read_all` of the runs' per_tile.csv.
+        `stack` of the runs' per_tile.csv.
 
     Returns
     -------

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from harness.report.results import METRICS
+from harness.report.results import ratios
 from harness.report.statistics import bootstrap, interval
 
 DECIMALS = 3
@@ -11,10 +11,27 @@ DECIMALS = 3
 PUBLISHED_TIMES = {"step_ms": 43.0, "tile_ms": 12.0}
 
 
-def resampled(terms):
-    """`bootstrap` of every row and metric: {(row, metric): values}."""
-    return {(row, metric): bootstrap(table.loc[row])
-            for metric, table in terms.items() for row in table.index.unique("row")}
+def resampled(results, per_tile_of):
+    """Values of every row and metric on resampled fields.
+
+    Parameters
+    ----------
+    results : dict of str to RowResults
+    per_tile_of : callable
+        {row: RowResults} to the stacked per_tile tables of its runs. Asked for row by row: a thousand runs at once
+        would fill the memory.
+
+    Returns
+    -------
+    dict of (str, str) to ndarray
+        See `harness.report.statistics.bootstrap`.
+    """
+    boot = {}
+    for row, result in results.items():
+        per_tile = per_tile_of({row: result})
+        if len(per_tile):
+            boot |= {(row, metric): bootstrap(table.droplevel("row")) for metric, table in ratios(per_tile).items()}
+    return boot
 
 
 def scores(registry, results, boot):
@@ -95,7 +112,7 @@ def sensitivity(stored):
     Parameters
     ----------
     stored : DataFrame
-        `read_all` of the runs' sensitivity.csv.
+        `stack` of the runs' sensitivity.csv.
 
     Returns
     -------
@@ -152,5 +169,3 @@ def run_details(results):
                           "stages": " ".join(f"{stage}:{version}" for stage, version in versions.items())})
     return pd.DataFrame(lines)
 
-
-__all__ = ["METRICS", "metric_values", "protocol_effect", "resampled", "run_details", "scores", "sensitivity", "timings"]

@@ -114,6 +114,11 @@ def resolver(book, dataset):
 
 
 @pytest.fixture(scope="session")
+def damage():
+    return spoil
+
+
+@pytest.fixture(scope="session")
 def small():
     return cropped(open_dataset("synthetic"))
 

@@ -1,0 +1,70 @@
+import hashlib
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from harness import metrics
+from harness.report import objects
+
+
+@pytest.fixture(scope="module")
+def pairs(small, damage):
+    truths = [small.read_nuclei(name) for name in small.splits["test"][:4]]
+    return [(truth, damage(truth, 0.5, np.random.default_rng(number))) for number, truth in enumerate(truths)]
+
+
+@pytest.fixture(scope="module")
+def stored(pairs):
+    records = [objects.score_field(*pair) | {"row": "a", "seed": 0, "field": str(number)}
+               for number, pair in enumerate(pairs)]
+    return pd.DataFrame(records)
+
+
+def test_quality_of_the_sums_is_that_of_the_metrics(pairs, stored):
+    sweep = metrics.iou_sweep(*zip(*pairs, strict=True))
+    table = objects.quality(stored).iloc[0]
+    for threshold, (f1, precision) in sweep.items():
+        assert table[f"f1_{round(100 * threshold)}"] == pytest.approx(f1)
+        assert table[f"ap_{round(100 * threshold)}"] == pytest.approx(precision)
+    assert table["ap"] == pytest.approx(np.mean([precision for _, precision in sweep.values()]))
+    assert table["aji"] == pytest.approx(np.mean([metrics.aji(*pair) for pair in pairs]))
+
+
+def test_a_perfect_prediction_has_quality_one_and_no_errors(pairs):
+    perfect = pd.DataFrame([objects.score_field(truth, truth) | {"row": "a", "seed": 0} for truth, _ in pairs])
+    assert objects.quality(perfect).drop(columns="row").to_numpy() == pytest.approx(1)
+    assert not objects.errors(perfect)[list(objects.KINDS)].to_numpy().any()
+
+
+def test_errors_by_size_add_up_to_those_of_the_metrics(pairs, stored):
+    table = objects.errors(stored).set_index("size")
+    for kind in objects.KINDS:
+        total = sum(metrics.object_errors(metrics.iou_matrix(*pair))[kind] for pair in pairs)
+        assert table.loc["all", kind] == total == table.drop("all")[kind].sum()
+    assert table.loc["all", "annotated"] == sum(len(np.unique(truth)) - 1 for truth, _ in pairs)
+
+
+def test_sizes_are_those_of_the_nuclei():
+    truth = np.zeros((60, 60), np.int32)
+    truth[2:6, 2:6], truth[10:20, 10:20], truth[25:55, 25:55] = 1, 2, 3
+    record = objects.score_field(truth, np.where(truth == 3, 3, 0))
+    assert [record[f"annotated_{k}"] for k in range(4)] == [1, 1, 0, 1]
+    assert [record[f"missed_{k}"] for k in range(4)] == [1, 1, 0, 0]
+
+
+def test_means_over_seeds_not_sums(stored):
+    twice = pd.concat([stored, stored.assign(seed=1)])
+    pd.testing.assert_frame_equal(objects.quality(twice), objects.quality(stored))
+    assert objects.errors(twice)["missed"].tolist() == objects.errors(stored)["missed"].tolist()
+
+
+def test_golden():
+    """Fails when a stored number moves: raise `objects.VERSION` then."""
+    y, x = np.mgrid[:64, :96]
+    truth = (1 + (y // 16) * 6 + x // 16) * (((y % 16) - 8) ** 2 + ((x % 16) - 8) ** 2 < 49)
+    predicted = np.roll(np.where(truth % 5 == 0, 0, truth // 2 + 1) * (truth > 0), 2, axis=1)
+    record = {key: round(value, 9) for key, value in objects.score_field(truth, predicted).items()}
+    digest = hashlib.sha256(json.dumps(record, sort_keys=True).encode()).hexdigest()[:16]
+    assert (objects.VERSION, digest) == (1, "d42bacc5a1035170")

@@ -1,0 +1,224 @@
+import json
+import re
+import time
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from harness import report, tracking
+from harness.errors import HarnessError
+from harness.registry import Registry
+
+
+@pytest.fixture(scope="module")
+def written(tmp_path_factory, book, resolve, small, seven):
+    """A report of all seven rows, and what `write` returned."""
+    out = tmp_path_factory.mktemp("written") / "report"
+    return out, report.write(book, resolve, small, "quick", seven, out)
+
+
+def strict(path):
+    def refuse(constant):
+        raise AssertionError(f"{constant} is no JSON")
+
+    return json.loads(path.read_text(), parse_constant=refuse)
+
+
+def test_folder_holds_what_it_should(written):
+    out, returned = written
+    names = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
+    assert {"report.md", "report.html", "results.json", "per_image.csv", "tables/dice.csv", "tables/jaccard.csv",
+            "tables/sensitivity.csv", "tables/claims.csv", "tables/timings.csv", "tables/quality.csv", "tables/errors.csv",
+            "figures/scores.png", "figures/learning-curves.png", "figures/fields-classical-shape-intensity.png",
+            "figures/postprocessing-network-consensus.png"} <= names
+    assert strict(out / "results.json") == returned
+
+
+def test_every_cell_is_the_value_of_the_runs_it_names(written, seven):
+    metrics = {run.run_id: run.metrics for run in seven}
+    for table in written[1]["tables"].values():
+        assert len(table["cells"]) == 7 * len(table["metrics"])
+        for cell in table["cells"]:
+            assert [metrics[run["run_id"]][cell["metric"]] for run in cell["runs"]] == [cell["value"]]
+            assert cell["low"] <= cell["value"] <= cell["high"]
+
+
+def test_runs_of_results_json(written, seven):
+    keys = {"row", "seed", "run_id", "profile", "dataset", "spec_hash", "metrics"}
+    assert all(set(run) == keys for run in written[1]["runs"])
+    assert [run["metrics"] for run in written[1]["runs"]] == [run.metrics for run in seven]
+
+
+def test_published_values_and_differences(written):
+    cells = pd.DataFrame(written[1]["tables"]["jaccard"]["cells"]).set_index(["row", "metric"])
+    cell = cells.loc["network-shape-intensity", "jaccard"]
+    assert cell["published"] == 0.838 and cell["difference"] == pytest.approx(cell["value"] - 0.838)
+    assert np.isnan(cells.loc["network-shape-intensity", "jaccard_equal"]["published"])
+
+
+def test_markdown_has_the_papers_rows_in_order_with_the_best_in_bold(written, book):
+    lines = (written[0] / "report.md").read_text().split("## Table 2")[1].splitlines()
+    table = [line for line in lines if line.startswith("| ")][1:8]
+    assert [line.split("|")[1].strip() for line in table] == [row.title for row in book.rows.values()]
+    assert "**" in table[0] and not any("**" in line for line in table[1:])
+
+
+def test_pictures_named_in_the_text_are_there_and_the_page_needs_none(written):
+    out = written[0]
+    text, page = (out / "report.md").read_text(), (out / "report.html").read_text()
+    pictures = [part.split(")")[0] for part in text.split("](")[1:]]
+    assert len(pictures) >= 12 and all((out / picture).read_bytes().startswith(b"\x89PNG") for picture in pictures)
+    assert page.count('src="data:image/png;base64,') == len(pictures)
+    assert re.findall(r'(?:src|href)="(?!data:)[^"]*"|url\(', page) == []
+
+
+def test_per_image_holds_what_the_runs_stored(written, seven):
+    table = pd.read_csv(written[0] / "per_image.csv")
+    for run in seven:
+        stored = pd.read_csv(tracking.artifact(run, "per_field.csv"))
+        mine = table[table["run_id"] == run.run_id].reset_index(drop=True)[list(stored)]
+        pd.testing.assert_frame_equal(mine, stored)
+
+
+def test_protocol_effect_is_the_difference_of_the_cells(written, seven):
+    by_row = {run.row: run.metrics for run in seven}
+    effect, = written[1]["effect"]
+    network, classical = by_row["network-shape-intensity"], by_row["classical-shape-intensity"]
+    assert effect["protocol_lift_value"] == pytest.approx(classical["jaccard_equal"] - classical["jaccard"])
+    assert effect["jaccard_equal_gain_value"] == pytest.approx(network["jaccard_equal"] - classical["jaccard_equal"])
+
+
+def test_sensitivity_agrees_with_the_tables(written, seven):
+    table = pd.DataFrame(written[1]["sensitivity"]).set_index(["row", "erosion", "unit", "smallest"])["jaccard"]
+    for run in seven:
+        assert table[run.row, "mask", "tile", 25] == pytest.approx(run.metrics["jaccard"])
+        assert table[run.row, "object", "field", 25] == pytest.approx(run.metrics["jaccard_equal"])
+
+
+def test_stale_failed_and_missing_rows_say_so_and_enter_no_number(tmp_path, book, resolve, small, seven):
+    runs = [seven[0]._replace(spec_hash="older"), seven[1]._replace(state="failed", tags={"harness.failure": "no disk"}),
+            *seven[3:]]
+    results = report.write(book, resolve, small, "quick", runs, tmp_path / "report", figures=False)
+    states = {cell["row"]: (cell["state"], cell["value"]) for cell in results["tables"]["dice"]["cells"]}
+    assert states["network-manual"] == ("stale", None)
+    assert states["network-shape-intensity"] == ("failed", None)
+    assert states["network-consensus"] == ("not run", None)
+    assert states["classical-shape-shape"][0] == "done"
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert "no disk" in text and "| stale |" in text.replace("  ", "")
+    assert {run["run_id"] for run in results["runs"]} == {run.run_id for run in seven[3:]}
+
+
+def test_spread_over_seeds(tmp_path, book, resolve, small, seven):
+    values = [0.90, 0.92, 0.97]
+    runs = [seven[0]._replace(seed=seed, run_id=str(seed), spec_hash=resolve("network-manual", seed).hash,
+                              metrics=seven[0].metrics | {"dice_nuclei": value}) for seed, value in enumerate(values)]
+    results = report.write(book, resolve, small, "quick", runs, tmp_path / "report", figures=False)
+    cell = results["tables"]["dice"]["cells"][0]
+    assert (cell["n"], cell["value"], cell["sd"]) == (3, pytest.approx(np.mean(values)), pytest.approx(np.std(values, ddof=1)))
+    assert "**0.930** ± 0.036 (n = 3)" in (tmp_path / "report" / "report.md").read_text()
+
+
+def test_nothing_done_yet_is_a_report_too(tmp_path, book, resolve, small):
+    results = report.write(book, resolve, small, "quick", [], tmp_path / "report")
+    assert results["runs"] == [] and "not run" in (tmp_path / "report" / "report.md").read_text()
+
+
+def test_a_registry_of_ones_own(tmp_path, book, small, seven, resolve):
+    own = Registry.model_validate({"rows": {"mine": {"title": "My rows | yours", "method": "classical", "labels": "consensus"}},
+                                   "tables": {"one": {"title": "One", "metrics": ["jaccard_equal"]}}})
+    run = seven[3]._replace(row="mine")
+    results = report.write(own, lambda row, seed: resolve(run.tags["harness.row"], seed), small, "quick", [run],
+                           tmp_path / "report")
+    cell, = results["tables"]["one"]["cells"]
+    assert cell["value"] == run.metrics["jaccard_equal"] and cell["published"] is None and results["claims"] == []
+    assert "My rows \\| yours" in (tmp_path / "report" / "report.md").read_text()
+
+
+# ---- the folder
+
+
+def test_an_earlier_report_is_replaced_whole(tmp_path, book, resolve, small, seven):
+    out = tmp_path / "report"
+    report.write(book, resolve, small, "quick", seven[:1], out, figures=False)
+    (out / "left-over.txt").write_text("of the earlier one")
+    report.write(book, resolve, small, "quick", seven, out, figures=False)
+    assert not (out / "left-over.txt").exists() and len(strict(out / "results.json")["runs"]) == 7
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
+
+
+def test_an_earlier_report_stays_when_writing_fails(tmp_path, monkeypatch, book, resolve, small, seven):
+    out = tmp_path / "report"
+    report.write(book, resolve, small, "quick", seven[:1], out, figures=False)
+    before = (out / "results.json").read_bytes()
+
+    def fail(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(report.html, "page", fail)
+    with pytest.raises(HarnessError, match="No space left on device"):
+        report.write(book, resolve, small, "quick", seven, out, figures=False)
+    assert (out / "results.json").read_bytes() == before
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
+
+
+@pytest.mark.parametrize("make", [lambda out: out.write_text("a file"),
+                                  lambda out: (out.mkdir(), (out / "thesis.txt").write_text("years"))])
+def test_what_is_no_report_is_not_replaced(tmp_path, book, resolve, small, make):
+    out = tmp_path / "report"
+    make(out)
+    with pytest.raises(HarnessError, match="is no report"):
+        report.write(book, resolve, small, "quick", [], out)
+    assert out.is_file() or (out / "thesis.txt").exists()
+
+
+# ---- scoring again
+
+
+@pytest.fixture
+def serial(monkeypatch):
+    monkeypatch.setattr("harness.report.rescoring.over_fields", map)
+
+
+def test_scoring_again_gives_the_same(tmp_path, serial, book, resolve, small, seven):
+    kept = seven[1:5]
+    read = report.write(book, resolve, small, "quick", kept, tmp_path / "read", figures=False)
+    again = report.write(book, resolve, small, "quick", kept, tmp_path / "again", figures=False, recompute=True)
+    assert again["tables"] == read["tables"] and again["sensitivity"] == read["sensitivity"]
+    assert (tmp_path / "read" / "per_image.csv").read_bytes() == (tmp_path / "again" / "per_image.csv").read_bytes()
+
+
+def test_scoring_again_does_not_believe_the_stored_numbers(tmp_path, serial, book, resolve, small, seven):
+    wrong = seven[3]._replace(metrics=dict.fromkeys(seven[3].metrics, 0.123))
+    again = report.write(book, resolve, small, "quick", [wrong], tmp_path / "report", figures=False, recompute=True)
+    assert again["runs"][0]["metrics"]["jaccard_equal"] == seven[3].metrics["jaccard_equal"]
+
+
+@pytest.mark.parametrize(("stage", "counts"), [("metrics", 1), ("tiles", 0)])
+def test_only_a_change_of_scoring_is_made_good_by_scoring_again(tmp_path, serial, book, resolve, small, seven, stage, counts):
+    def now(row, seed):
+        spec = resolve(row, seed)
+        return spec.model_copy(update={"versions": spec.versions | {stage: 2}})
+
+    results = [report.write(book, now, small, "quick", seven[3:4], tmp_path / "report", figures=False, recompute=recompute)
+               for recompute in (False, True)]
+    assert [len(result["runs"]) for result in results] == [0, counts]
+
+
+def test_scoring_again_without_predictions_is_refused(tmp_path, book, resolve, small, seven):
+    (tmp_path / "empty").mkdir()
+    spec = tracking.artifact(seven[3], "spec.json").read_text()
+    (tmp_path / "empty" / "spec.json").write_text(spec)
+    bare = seven[3]._replace(artifacts=(tmp_path / "empty").as_uri())
+    with pytest.raises(HarnessError, match="no stored predictions"):
+        report.write(book, resolve, small, "quick", [bare], tmp_path / "report", recompute=True)
+
+
+def test_a_thousand_runs_in_ten_seconds(tmp_path, book, resolve, small, seven):
+    runs = [run._replace(seed=seed, run_id=f"{run.row}-{seed}", spec_hash=resolve(run.row, seed).hash)
+            for run in seven for seed in range(334 if run.row.startswith("network") else 1)]
+    started = time.process_time()
+    results = report.write(book, resolve, small, "quick", runs, tmp_path / "report", figures=False)
+    assert len(results["runs"]) == 3 * 334 + 4
+    assert time.process_time() - started < 10
