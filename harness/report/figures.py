@@ -11,8 +11,9 @@ from scipy.ndimage import binary_dilation, uniform_filter
 from skimage.segmentation import find_boundaries
 
 from harness import tracking
-from harness.classmap import NUCLEUS, SEPARATION
+from harness.classmap import NUCLEUS, SEPARATION, class_map
 from harness.postprocess import postprocessing_steps
+from harness.report.architecture import architecture
 from harness.report.errors import KINDS, classify
 from harness.report.results import METRICS, read_all
 from harness.report.statistics import interval
@@ -21,6 +22,7 @@ from harness.report.statistics import interval
 ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE, BLACK = (
     "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#000000")
 PALETTE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, BLACK)
+MARKERS = "os^vDPX"
 ERROR_COLOURS = {"missed": VERMILION, "extra": SKY, "merged": YELLOW, "split": PURPLE}
 METRIC_TITLES = {"dice_nuclei": "Dice, nuclei", "dice_separations": "Dice, separations",
                  "jaccard": "Jaccard, protocol paper", "jaccard_equal": "Jaccard, protocol equal"}
@@ -47,6 +49,10 @@ def draw_all(content, dataset, folder):
         return []
     drawn = [_save(score_dots(content), folder / "scores.png", "Scores of every test field",
                    "A dot per field (mean over seeds); the bar is the table's value with its 95 % interval.")]
+    if len(content["quality"]):
+        drawn.append(_save(iou_curves(content["quality"], content["results"]), folder / "iou.png", "F1 over IoU",
+                           "Pooled over the test set, mean over seeds; networks solid, classical rows dashed."))
+    drawn += _paper_figures(done, content, dataset, folder)
     history = read_all(content["results"], "history.csv")
     if len(history):
         drawn.append(_save(learning_curves(history, content["titles"]), folder / "learning-curves.png", "Learning curves",
@@ -54,6 +60,25 @@ def draw_all(content, dataset, folder):
     for result in done:
         drawn += _row_pictures(result, content, dataset, folder)
     return drawn
+
+
+def _paper_figures(done, content, dataset, folder):
+    """The paper's Fig. 1 and 2; its Fig. 3 stands with each network row."""
+    drawn, given = [], [result for result in done if result.row.method == "classical"]
+    panels = label_panels(given, dataset)
+    if len(panels) > 2:
+        drawn.append(_save(label_sources(panels), folder / "labels.png", "What there is to learn from",
+                           "A window of one test field, its manual labels and those of each classical row, as class maps."))
+    for base, last in dict.fromkeys(_widths(result, content["registry"]) for result in done if result.row.method == "network"):
+        drawn.append(_save(architecture(base, last), folder / f"network-{base}-{last}.png",
+                           f"The U-Net, base {base}, last {last}",
+                           "Filters above the boxes, side of the feature maps in px below."))
+    return drawn
+
+
+def _widths(result, registry):
+    network = result.row.network or registry.network
+    return network.base, network.last
 
 
 def _row_pictures(result, content, dataset, folder):
@@ -112,6 +137,30 @@ def _bare(axis):
     axis.spines[["top", "right", "left"]].set_visible(False)
     axis.tick_params(left=False, labelsize=9)
     axis.set_axisbelow(True)
+
+
+def iou_curves(quality, results):
+    """F1 of each row over the IoU from which a pair counts; a matplotlib Figure.
+
+    Parameters
+    ----------
+    quality : DataFrame
+        See `harness.report.objects.quality`.
+    results : dict of str to RowResults
+    """
+    columns = [name for name in quality if name.startswith("f1_")]
+    thresholds = [int(name.removeprefix("f1_")) / 100 for name in columns]
+    figure = Figure(figsize=(8.4, 3.8), layout="constrained")
+    axis = figure.subplots()
+    for number, line in enumerate(quality.itertuples()):
+        row = results[line.row].row
+        axis.plot(thresholds, [getattr(line, name) for name in columns], color=PALETTE[number % len(PALETTE)], label=row.title,
+                  linestyle="-" if row.method == "network" else "--", marker=MARKERS[number % len(MARKERS)], markersize=4)
+    axis.set(xlabel="IoU", ylabel="F1", ylim=(0, 1.02))
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.grid(color="0.9")
+    figure.legend(loc="outside right center", frameon=False, fontsize=9)
+    return figure
 
 
 def learning_curves(history, titles):
@@ -197,13 +246,18 @@ def _short(name):
     return name if len(name) <= 24 else f"{name[:20]}…"
 
 
-def _busiest(errors, annotated, predicted, parts=4):
-    """The window, a quarter of the field each way, with most pixels of errors."""
-    wrong = np.isin(annotated, errors["missed"] + errors["split"]) | np.isin(predicted, errors["extra"] + errors["merged"])
-    size = [length // parts for length in wrong.shape]
-    near = uniform_filter(wrong.astype(np.float32), size, mode="constant")
+def _busiest(errors, annotated, predicted):
+    """The window with most pixels of errors."""
+    return _densest(np.isin(annotated, errors["missed"] + errors["split"])
+                    | np.isin(predicted, errors["extra"] + errors["merged"]))
+
+
+def _densest(mask, parts=4):
+    """The window, a `parts`-th of the field each way, with most pixels of a mask."""
+    size = [length // parts for length in mask.shape]
+    near = uniform_filter(mask.astype(np.float32), size, mode="constant")
     centre = np.unravel_index(near.argmax(), near.shape)
-    corner = [int(np.clip(c - n // 2, 0, whole - n)) for c, n, whole in zip(centre, size, wrong.shape, strict=True)]
+    corner = [int(np.clip(c - n // 2, 0, whole - n)) for c, n, whole in zip(centre, size, mask.shape, strict=True)]
     return tuple(slice(start, start + n) for start, n in zip(corner, size, strict=True))
 
 
@@ -244,30 +298,81 @@ def _rgb(colour):
     return np.array([int(colour[i:i + 2], 16) for i in (1, 3, 5)]) / 255
 
 
+# ---- label sources
+
+
+def label_panels(given, dataset):
+    """One window of the test field with most separations: title to image or class map.
+
+    Parameters
+    ----------
+    given : list of RowResults
+        Classical rows that are done.
+    dataset : harness.datasets.DataSet
+
+    Returns
+    -------
+    dict of str to ndarray
+        "input", "manual labels", and the labels of each row whose run stored them.
+    """
+    name = max(dataset.splits["test"], key=lambda field: int((class_map(dataset.read_nuclei(field)) == SEPARATION).sum()))
+    manual, image = dataset.read_nuclei(name), dataset.read_image(name)
+    window = _densest(class_map(manual) == SEPARATION, parts=3)
+    panels = {"input": _printed(image)[window], "manual labels": class_map(manual)[window]}
+    for result in given:
+        stored = tracking.artifact(result.runs[0], f"predictions/labels/{name}.png")
+        if stored:
+            panels[result.row.title] = class_map(imread(stored).astype(np.int32))[window]
+    return panels
+
+
+def label_sources(panels):
+    """What `label_panels` gave, side by side; a matplotlib Figure."""
+    columns = min(len(panels), 3)
+    rows = -(-len(panels) // columns)
+    height, width = panels["input"].shape
+    figure = Figure(figsize=(3.4 * columns, 3.4 * rows * height / width + 0.3 * rows + 0.4), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for axis, (title, panel) in zip(axes, panels.items(), strict=False):
+        axis.imshow(panel if panel.dtype != np.uint8 else _classes(panel), cmap="gray", vmin=0, vmax=1)
+        axis.set_title(title, loc="left", fontsize=10)
+        axis.set(xticks=[], yticks=[])
+    for axis in axes[len(panels):]:
+        axis.set_axis_off()
+    figure.legend(handles=[Patch(facecolor=SKY, label="nucleus"), Patch(facecolor=VERMILION, label="separation")],
+                  loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+    return figure
+
+
+def _classes(classes):
+    picture = np.ones((*classes.shape, 3))
+    picture[classes == NUCLEUS], picture[classes == SEPARATION] = _rgb(SKY), _rgb(VERMILION)
+    return picture
+
+
 # ---- post-processing
 
 
-def postprocessing(image, class_map):
+def postprocessing(image, classes):
     """The paper's Fig. 3: input, class map, skeleton lines and nuclei of one tile.
 
     Parameters
     ----------
     image : (H, W) ndarray
         Intensities.
-    class_map : (H, W) uint8 ndarray
+    classes : (H, W) uint8 ndarray
         Background 0, nucleus 1, separation 2.
 
     Returns
     -------
     matplotlib.figure.Figure
     """
-    steps = postprocessing_steps(class_map)
-    classes = np.ones((*class_map.shape, 3))
-    classes[class_map == NUCLEUS], classes[class_map == SEPARATION] = _rgb(SKY), _rgb(VERMILION)
-    lines = classes.copy()
-    lines[class_map == SEPARATION] = _rgb(SKY)
+    steps = postprocessing_steps(classes)
+    coloured = _classes(classes)
+    lines = coloured.copy()
+    lines[classes == SEPARATION] = _rgb(SKY)
     lines[binary_dilation(steps["skeleton"], np.ones((2, 2)))] = _rgb(BLACK)
-    panels = {"a  input": _printed(image), "b  class map": classes, "c  skeleton of separations and background": lines,
+    panels = {"a  input": _printed(image), "b  class map": coloured, "c  skeleton of separations and background": lines,
               "d  nuclei": _coloured(steps["nuclei"])}
     figure = Figure(figsize=(14, 3.9), layout="constrained")
     for axis, (title, picture) in zip(figure.subplots(1, 4), panels.items(), strict=True):
