@@ -113,9 +113,11 @@ def train(network, steps=10):
 
 def infer(network, repeats=5):
     """Inference of one 512x512 tile; `network` holds the widths of the U-Net."""
+    from harness.network.training import compiles_by_xla
     from harness.network.unet import unet
 
     model = unet(**network, size=tiles.SIZE)
+    model.jit_compile = compiles_by_xla()
     tile = np.random.default_rng(0).standard_normal((1, tiles.SIZE, tiles.SIZE, 1)).astype(np.float32)
     model.predict_on_batch(tile)
     return [Measured("inference", "tile", _median(model.predict_on_batch, [tile] * repeats))]

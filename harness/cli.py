@@ -101,8 +101,13 @@ def describe(row: Annotated[str, typer.Argument(help="row id, see harness list")
 @app.command()
 def data(dataset: Dataset = "synthetic", data_dir: DataDir = None, as_json: AsJson = False):
     """What a data set holds: fields per split, nuclei, digest. Refuses a copy that is incomplete or altered."""
-    from harness.datasets import open_dataset, summary
+    from harness.datasets import open_dataset, problems, summary
 
+    wrong = problems(Path(dataset)) if Path(dataset).is_dir() and dataset not in ("synthetic", "bbbc039") else []
+    for line in wrong:
+        errors.print(f"[red]harness:[/red] {escape(line)}")
+    if wrong:
+        raise typer.Exit(2)
     found = summary(open_dataset(dataset, data_dir))
     if as_json:
         print(json.dumps(found, indent=1))

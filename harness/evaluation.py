@@ -39,14 +39,19 @@ def from_labels(labels):
     """Prediction of a classical row: label images as they are per tile, post-processed like a network's per field."""
     classes = class_map(labels)
     return Prediction(list(tiles.cut(classes)), list(tiles.cut(labels)), nuclei_from_class_map(classes),
-                      {"labels/{}": labels.astype(np.uint16)})
+                      {"labels/{}": labels})
 
 
 def from_class_maps(tile_maps, field_map):
     """Prediction of a network row, from the class maps of the tiles and of the stitched field."""
     return Prediction(list(tile_maps), [nuclei_from_class_map(tile) for tile in tile_maps],
                       nuclei_from_class_map(field_map),
-                      {f"tiles/{{}}__{index}": tile for index, tile in enumerate(tile_maps)})
+                      {"tiles/{}": np.hstack(tile_maps)})
+
+
+def tiles_of_strip(strip):
+    """The class maps of a field's tiles from the strip they are stored as: side by side, which compresses best."""
+    return np.hsplit(strip, strip.shape[1] // strip.shape[0])
 
 
 def score_field(prediction, nuclei):

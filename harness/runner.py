@@ -58,9 +58,11 @@ def check_available(spec, dataset):
         for split in ("training", "validation"):
             if not dataset.splits[split]:
                 raise HarnessError(f"{spec.row}: {dataset.name} has no {split} fields; name some in its split list")
-            if spec.labels == "manual" and dataset.read_nuclei(dataset.splits[split][0]) is None:
-                raise HarnessError(f"{spec.row}: not available, {dataset.name} has no masks for its {split} fields; "
-                                   "add them or run the rows that need none")
+            bare = [name for name in dataset.splits[split]
+                    if spec.labels == "manual" and dataset.read_nuclei(name) is None]
+            if bare:
+                raise HarnessError(f"{spec.row}: not available, {len(bare)} {split} fields of {dataset.name} have no mask, "
+                                   f"{bare[0]} the first; add them or run the rows that need none")
 
 
 @contextmanager
@@ -181,7 +183,7 @@ def _score(dataset, predictions, timings, say):
         per_tile.to_csv(folder / "per_tile.csv", index=False)
         evaluation.per_field(per_tile).to_csv(folder / "per_field.csv", index=False)
         evaluation.sensitivity(variants).to_csv(folder / "sensitivity.csv", index=False)
-        _write_predictions(folder, dict(zip(names, finished, strict=True)))
+        write_predictions(folder, dict(zip(names, finished, strict=True)))
         _write_figure(folder, dataset, dict(zip(names, finished, strict=True)))
 
     tracking.log_results(evaluation.totals(per_tile), timings, write_files)
@@ -194,12 +196,13 @@ def _score_field(dataset, name, prediction):
             evaluation.sensitivity_of_field(prediction, nuclei))
 
 
-def _write_predictions(folder, predictions):
+def write_predictions(folder, predictions):
+    """Write `predictions/<kind>/<field>.png` for what a `Prediction` keeps, by the names of the fields."""
     for name, prediction in predictions.items():
-        for path, array in {"nuclei/{}": prediction.nuclei.astype(np.uint16), **prediction.kept}.items():
+        for path, array in {"nuclei/{}": prediction.nuclei, **prediction.kept}.items():
             target = folder / "predictions" / f"{path.replace('{}', name)}.png"
             target.parent.mkdir(parents=True, exist_ok=True)
-            imwrite(target, array)
+            imwrite(target, array.astype(np.uint8 if array.max() < 2**8 else np.uint16), optimize=True)
 
 
 def _write_figure(folder, dataset, predictions):

@@ -126,6 +126,18 @@ def test_a_changed_data_set_makes_runs_stale(harness, fields, tmp_path):
     assert json.loads((tmp_path / "report" / "results.json").read_text())["runs"] == []
 
 
+def test_everything_wrong_with_a_folder_is_listed_at_once(harness, fields, tmp_path):
+    folder = tmp_path / "wrong"
+    shutil.copytree(fields, folder)
+    (first, second) = sorted((folder / "images").iterdir())[:2]
+    first.write_bytes(b"nothing")
+    (folder / "masks" / f"{second.stem}.png").write_bytes(b"nothing")
+    code, _, err = harness("data", "--dataset", folder)
+    assert code == 2 and first.name in err and second.stem in err and err.count("\n") == 2
+    code, out, _ = harness("data", "--dataset", fields)
+    assert code == 0 and "240x270" in out
+
+
 @pytest.mark.parametrize(("arguments", "said"), [
     (("run", "no-such-row"), "unknown row 'no-such-row'; there is classical-"),
     (("run", "network-manual", "--profile", "huge"), "unknown profile 'huge'; there is cpu"),

@@ -133,7 +133,7 @@ def train(training, validation, schedule, network, seed, folder, on_epoch=None):
     Returns
     -------
     model : keras.Model
-        With the weights of the best epoch.
+        With the weights of the best epoch; for prediction, without optimiser and loss.
     history : list of dict
         Per epoch: epoch, loss, val_loss (both with the L2 terms, as Keras reports them), learning_rate, seconds.
     """
@@ -149,8 +149,10 @@ def train(training, validation, schedule, network, seed, folder, on_epoch=None):
         state.batches = batches
         model.fit(batches, validation_data=_validation(validation, schedule), initial_epoch=done,
                   epochs=schedule.epochs, callbacks=[state], shuffle=False, verbose=0)
-    _load(model.variables, state.best_weights())
-    return model, state.history
+    best = unet(**network, seed=seed, size=training.images.shape[1])
+    best.jit_compile = compiles_by_xla()
+    _load(best.variables, state.best_weights())
+    return best, state.history
 
 
 def compiled(schedule, network, seed, size=None):
@@ -158,13 +160,18 @@ def compiled(schedule, network, seed, size=None):
     _settle_backend()
     model = unet(**network, seed=seed, size=size)
     optimiser = keras.optimizers.Adam(_learning_rate(schedule))
-    model.compile(optimiser, loss=dice_loss, jit_compile=keras.backend.backend() == "jax")
+    model.compile(optimiser, loss=dice_loss, jit_compile=compiles_by_xla())
     optimiser.build(model.trainable_variables)
     return model
 
 
+def compiles_by_xla():
+    """XLA is left out on TensorFlow: on a CPU it is several times slower than the rest of TensorFlow."""
+    return keras.backend.backend() == "jax"
+
+
 def _settle_backend():
-    """Same seeds, same bits. XLA is left out on TensorFlow: on a CPU it is several times slower here."""
+    """Same seeds, same bits."""
     if keras.backend.backend() == "tensorflow":
         import tensorflow
 

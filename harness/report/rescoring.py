@@ -13,7 +13,6 @@ from harness.errors import HarnessError
 from harness.parallel import over_fields
 from harness.postprocess import nuclei_from_class_map
 from harness.report import objects
-from harness.tiles import tile_corners
 
 # Stages that come after what is stored: a run is not outdated by a change of these if it is scored again.
 STAGES = ("metrics", "evaluation")
@@ -45,7 +44,7 @@ def rescore_all(results, dataset):
     results : dict of str to RowResults
         The same runs with the metrics of today.
     tables : dict of str to dict of str to DataFrame
-        Run id to what the run would have stored today: per_tile, per_field, sensitivity, objects.
+        Run id to what the run would have stored today: per_tile, per_field, sensitivity.
 
     Raises
     ------
@@ -71,23 +70,21 @@ def _predictions(run):
 
 def _rescore_field(dataset, folder, method, name):
     nuclei = dataset.read_nuclei(name)
-    prediction = stored_prediction(folder, method, name, nuclei.shape)
-    return (evaluation.score_field(prediction, nuclei), evaluation.sensitivity_of_field(prediction, nuclei),
-            objects.score_field(nuclei, prediction.nuclei))
+    prediction = stored_prediction(folder, method, name)
+    return evaluation.score_field(prediction, nuclei), evaluation.sensitivity_of_field(prediction, nuclei)
 
 
 def _tables(names, scored):
-    records, variants, others = zip(*scored, strict=True)
+    records, variants = zip(*scored, strict=True)
     per_tile = evaluation.table_of(names, records)
-    return {"per_tile": per_tile, "per_field": evaluation.per_field(per_tile),
-            "sensitivity": evaluation.sensitivity(variants), "objects": _with_field(names, others)}
+    return {"per_tile": per_tile, "per_field": evaluation.per_field(per_tile), "sensitivity": evaluation.sensitivity(variants)}
 
 
 def _renewed(run, tables):
     return run._replace(metrics=run.metrics | evaluation.totals(tables[run.run_id]["per_tile"]))
 
 
-def stored_prediction(folder, method, name, shape):
+def stored_prediction(folder, method, name):
     """The prediction of one field, put together again from a run's folder `predictions`.
 
     Parameters
@@ -95,8 +92,6 @@ def stored_prediction(folder, method, name, shape):
     folder : Path
     method, name : str
         Of the row, and of the field.
-    shape : tuple of int
-        Of the field.
 
     Returns
     -------
@@ -104,18 +99,25 @@ def stored_prediction(folder, method, name, shape):
     """
     if method == "classical":
         return evaluation.from_labels(_labels(folder, "labels", name))
-    maps = [_read(folder, "tiles", f"{name}__{index}") for index in range(len(tile_corners(shape)))]
+    maps = evaluation.tiles_of_strip(_read(folder, "tiles", name))
     return evaluation.Prediction(maps, [nuclei_from_class_map(tile) for tile in maps], _labels(folder, "nuclei", name), {})
 
 
-def score_objects(run, dataset):
-    """The table `objects` of a run, from its stored nuclei alone; empty where it has none."""
-    folder = tracking.artifact(run, "predictions")
-    if folder is None:
-        return pd.DataFrame()
-    names = dataset.splits["test"]
-    return _with_field(names, [objects.score_field(dataset.read_nuclei(name), _labels(folder, "nuclei", name))
-                               for name in names])
+def score_objects(results, dataset):
+    """What `objects.score_field` says of the stored nuclei of every run, field by field.
+
+    Returns
+    -------
+    DataFrame
+        row, seed, run_id, field and the record; without the runs that stored no predictions.
+    """
+    kept = [(run, tracking.artifact(run, "predictions")) for result in results.values() for run in result.runs]
+    records = []
+    for name in dataset.splits["test"]:
+        annotated = dataset.read_nuclei(name)
+        records += [{"row": run.row, "seed": run.seed, "run_id": run.run_id, "field": name}
+                    | objects.score_field(annotated, _labels(folder, "nuclei", name)) for run, folder in kept if folder]
+    return pd.DataFrame(records)
 
 
 def _labels(folder, kind, name):
@@ -127,7 +129,3 @@ def _read(folder, kind, name):
         return imread(Path(folder) / kind / f"{name}.png")
     except OSError as error:
         raise HarnessError(f"{folder}: cannot read the stored prediction {kind}/{name}.png; run the row again") from error
-
-
-def _with_field(names, records):
-    return pd.DataFrame([{"field": name} | record for name, record in zip(names, records, strict=True)])

@@ -6,13 +6,13 @@ from hashlib import md5
 import numpy as np
 import pandas as pd
 import pytest
-from imageio.v3 import imwrite
 from scipy.ndimage import binary_dilation
 
 from harness import evaluation, registry, tiles
 from harness.classmap import class_map
 from harness.datasets import DataSet, open_dataset
 from harness.report.figures import postprocessing
+from harness.runner import write_predictions
 from harness.tracking import Run
 
 SIDE = 192
@@ -73,10 +73,7 @@ def make_run(folder, spec, dataset, state="finished"):
         nuclei = dataset.read_nuclei(name)
         records.append(evaluation.score_field(prediction, nuclei))
         sensitivities.append(evaluation.sensitivity_of_field(prediction, nuclei))
-        for path, array in {"nuclei/{}": prediction.nuclei.astype(np.uint16), **prediction.kept}.items():
-            target = folder / "predictions" / f"{path.replace('{}', name)}.png"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            imwrite(target, array)
+    write_predictions(folder, predictions)
     per_tile = evaluation.table_of(predictions, records)
     per_tile.to_csv(folder / "per_tile.csv", index=False)
     evaluation.per_field(per_tile).to_csv(folder / "per_field.csv", index=False)
