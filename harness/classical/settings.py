@@ -1,6 +1,8 @@
 """What IdentifyPrimaryObjects can be told, with the paper's values as defaults."""
 
 from dataclasses import dataclass
+from math import isfinite
+from numbers import Integral, Real
 
 from harness.errors import HarnessError
 
@@ -62,17 +64,54 @@ class Settings:
     max_objects: int | None = None
 
     def __post_init__(self):
-        _one_of("version", self.version, VERSIONS)
-        _one_of("fill_holes", self.fill_holes, FILL_HOLES)
-        _require(1 <= self.min_diameter <= self.max_diameter, "diameters", "1 <= min_diameter <= max_diameter",
-                 (self.min_diameter, self.max_diameter))
-        _require(self.bounds[0] <= self.bounds[1], "bounds", "lower <= upper", self.bounds)
-        _require(self.correction > 0, "correction", "a positive factor", self.correction)
-        for name in ("threshold_smoothing", "seed_smoothing", "suppression", "max_objects"):
-            value = getattr(self, name)
-            _require(value is None or value >= 0, name, "a number of at least 0", value)
-        _require(not self.log_transform or self.version != "3.1.9", "log_transform",
-                 "False with version 3.1.9, which has none (use version 4)", self.log_transform)
+        for name, value in vars(self).items():
+            holds, expected = _RULES[name]
+            if not holds(value):
+                raise HarnessError(f"CellProfiler setting {name} is {value!r}; expected {expected}")
+        if self.min_diameter > self.max_diameter:
+            raise HarnessError(f"CellProfiler setting min_diameter is {self.min_diameter!r}; expected at most "
+                               f"max_diameter, which is {self.max_diameter!r}")
+        if self.log_transform and self.version == "3.1.9":
+            raise HarnessError("CellProfiler setting log_transform is True; expected False with version 3.1.9, "
+                               "which has none: choose version 4")
+
+
+def _number(value):
+    return isinstance(value, Real) and not isinstance(value, bool) and isfinite(value)
+
+
+def _whole(value):
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
+def _is_length(value):
+    return _number(value) and value >= 0
+
+
+def _one_of(choices):
+    return lambda value: value in choices, f"one of {', '.join(choices)}"
+
+
+_DIAMETER = (lambda value: _whole(value) and value >= 1, "whole pixels, at least 1")
+_CHOICE = (lambda value: isinstance(value, bool), "true or false")
+_LENGTH = (lambda value: value is None or _is_length(value), "pixels, at least 0, or None for automatic")
+_RULES = {
+    "version": _one_of(VERSIONS),
+    "min_diameter": _DIAMETER,
+    "max_diameter": _DIAMETER,
+    "discard_size": _CHOICE,
+    "discard_border": _CHOICE,
+    "threshold_smoothing": (_is_length, "a scale of at least 0"),
+    "correction": (lambda value: _number(value) and value > 0, "a factor above 0"),
+    "bounds": (lambda value: isinstance(value, tuple) and len(value) == 2 and all(map(_number, value))
+               and value[0] <= value[1], "two numbers (lower, upper)"),
+    "log_transform": _CHOICE,
+    "seed_smoothing": _LENGTH,
+    "suppression": _LENGTH,
+    "low_resolution": _CHOICE,
+    "fill_holes": _one_of(FILL_HOLES),
+    "max_objects": (lambda value: value is None or (_whole(value) and value >= 0), "a whole number or None for no limit"),
+}
 
 
 def parse_configuration(configuration):
@@ -89,11 +128,3 @@ def parse_configuration(configuration):
     raise HarnessError(f"CellProfiler configuration {configuration!r} is not SEEDS/LINES, each of them one of "
                        f"{', '.join(SEEDS)}; for example {CONFIGURATIONS[0]!r}")
 
-
-def _one_of(name, value, choices):
-    _require(value in choices, name, f"one of {', '.join(choices)}", value)
-
-
-def _require(holds, name, expected, value):
-    if not holds:
-        raise HarnessError(f"CellProfiler setting {name} is {value!r}; expected {expected}")
