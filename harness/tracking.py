@@ -98,8 +98,9 @@ def suite(dataset, profile):
     dataset, profile : str
         They name the experiment.
     """
-    if "MLFLOW_RUN_ID" in os.environ:
-        with mlflow.start_run(run_id=os.environ["MLFLOW_RUN_ID"]):
+    adopted = os.environ.pop("MLFLOW_RUN_ID", None)  # left there, it would be taken for every row's run, too
+    if adopted:
+        with mlflow.start_run(run_id=adopted):
             yield
         return
     mlflow.set_experiment(experiment_id=_experiment(f"{dataset}-{profile}"))

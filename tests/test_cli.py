@@ -65,6 +65,8 @@ def test_a_classical_run_holds_what_its_scores_can_be_made_from_again(harness, f
 
 
 def test_a_network_run_holds_spec_curves_model_and_predictions(harness, fields, tiny):
+    from harness.network.unet import unet
+
     assert harness("run", "network-consensus", "--dataset", fields, "--file", tiny, "--seed", 3, *SMOKE)[0] == 0
     (run,) = runs()
     assert json.loads(tracking.artifact(run, "spec.json").read_text())["seed"] == 3
@@ -73,7 +75,7 @@ def test_a_network_run_holds_spec_curves_model_and_predictions(harness, fields, 
     assert run.metrics["best_epoch"] in (1, 2) and run.metrics["seconds_training"] > 0
     assert tracking.artifact(run, "figures/postprocessing.png").stat().st_size > 10_000
     (model,) = mlflow.search_logged_models(output_format="list")
-    assert mlflow.tensorflow.load_model(model.model_uri).count_params() < 5000
+    assert mlflow.tensorflow.load_model(model.model_uri).count_params() == unet(base=2, last=2).count_params()
     assert model.source_run_id == run.run_id
 
 
@@ -124,6 +126,18 @@ def test_a_changed_data_set_makes_runs_stale(harness, fields, tmp_path):
     assert harness("report", "--dataset", folder)[0] == 0
     assert "stale" in (tmp_path / "report" / "report.md").read_text()
     assert json.loads((tmp_path / "report" / "results.json").read_text())["runs"] == []
+
+
+def test_under_mlflow_run_the_rows_are_nested_in_its_run(harness, fields, monkeypatch):
+    tracking.connect()
+    parent = mlflow.MlflowClient().create_run(mlflow.create_experiment("somewhere-else"))
+    monkeypatch.setenv("MLFLOW_RUN_ID", parent.info.run_id)
+    monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", parent.info.experiment_id)
+    assert harness("run", "classical-shape-shape", "--dataset", fields)[0] == 0
+    (row,) = runs()
+    assert row.tags["mlflow.parentRunId"] == parent.info.run_id != row.run_id
+    assert mlflow.get_run(parent.info.run_id).info.status == "FINISHED"
+    assert json.loads(harness("list", "--dataset", fields, "--json")[1])[5]["state"] == "finished, n = 1"
 
 
 def test_everything_wrong_with_a_folder_is_listed_at_once(harness, fields, tmp_path):
