@@ -33,7 +33,7 @@ def write(registry, resolve, dataset, profile, runs, out, figures=True, recomput
         Folder to write: report.md, report.html, results.json, tables/*.csv, per_image.csv, figures/*.png. It appears whole or not at
         all; an earlier report there is replaced.
     figures : bool
-        Whether to draw pictures and, where runs did not store them, compute the scores over IoU.
+        Whether to draw pictures and to compute, from the stored predictions, the scores over IoU.
     recompute : bool
         Whether to score the stored predictions again rather than to read the scores. A run whose code of scoring alone
         has changed is then not stale.
@@ -74,9 +74,8 @@ def gather(registry, resolve, dataset, profile, runs, objects_too=True, recomput
     """Everything a report says, as DataFrames, by name; nothing is drawn or written yet."""
     results = collect(registry, resolve, runs, same_prediction if recompute else same_hash)
     results, table_of = _sources(results, dataset, recompute)
-    stored = {name: stack(results, partial(table_of, name)) for name in ("per_field", "sensitivity", "objects")}
-    if objects_too and not recompute and not len(stored["objects"]):
-        stored["objects"] = stack(results, lambda run: score_objects(run, dataset))
+    stored = {name: stack(results, partial(table_of, name)) for name in ("per_field", "sensitivity")}
+    of_objects = score_objects(results, dataset) if objects_too else pd.DataFrame()
     boot = tables.resampled(results, lambda row: stack(row, partial(table_of, "per_tile")))
     scores = tables.scores(registry, results, boot)
     published = {(cell.row, cell.metric): cell.published for cell in scores.itertuples()}
@@ -85,11 +84,11 @@ def gather(registry, resolve, dataset, profile, runs, objects_too=True, recomput
         "registry": registry, "results": results, "dataset": dataset.name, "digest": dataset.digest, "profile": profile,
         "recomputed": recompute, "fields": dataset.splits["test"],
         "titles": {name: row.title for name, row in registry.rows.items()},
-        "boot": boot, "scores": scores, "per_field": stored["per_field"], "field_scores": fields,
+        "boot": boot, "scores": scores, "per_field": _joined(stored["per_field"], of_objects), "field_scores": fields,
         "effect": tables.protocol_effect(results, boot),
         "claims": claims.check(claims.Evidence(results, boot, fields, published)),
         "sensitivity": _or_empty(tables.sensitivity, stored["sensitivity"]),
-        "quality": _or_empty(objects.quality, stored["objects"]), "errors": _or_empty(objects.errors, stored["objects"]),
+        "quality": _or_empty(objects.quality, of_objects), "errors": _or_empty(objects.errors, of_objects),
         "timings": tables.timings(results, _count_tiles(results, table_of)), "run_details": tables.run_details(results), "figures": []}
 
 
@@ -107,6 +106,10 @@ def _count_tiles(results, table_of):
 
 def _mean_over_seeds(per_field):
     return per_field.groupby(["row", "field"], sort=False)[list(METRICS)].mean() if len(per_field) else per_field
+
+
+def _joined(per_field, of_objects):
+    return per_field.merge(of_objects, how="left", sort=False) if len(of_objects) else per_field
 
 
 def _or_empty(make, stored):

@@ -9,7 +9,6 @@ import pandas as pd
 
 from harness import metrics
 
-VERSION = 1
 KINDS = ("missed", "extra", "merged", "split")
 # px; below 25 the authors of BBBC039 count nothing as a nucleus. The other two bounds are this project's.
 SIZES = {"under 25 px": (0, 25), "25 to 249 px": (25, 250), "250 to 624 px": (250, 625), "625 px and more": (625, np.inf)}

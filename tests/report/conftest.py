@@ -10,7 +10,8 @@ from scipy.ndimage import binary_dilation
 
 from harness import evaluation, registry, tiles
 from harness.classmap import class_map
-from harness.datasets import DataSet, open_dataset
+from harness.datasets import DataSet
+from harness.datasets.synthetic import SEED, synthetic_field
 from harness.report.figures import postprocessing
 from harness.runner import write_predictions
 from harness.tracking import Run
@@ -21,12 +22,14 @@ QUALITY = {"network-manual": 0.02, "network-shape-intensity": 0.06, "network-con
            "classical-intensity-intensity": 0.5}
 
 
-def cropped(dataset, count=8, side=SIDE):
-    """The middle of fields of a data set, as a small data set whose every split holds some of them."""
-    names = dataset.splits["test"] + dataset.splits["training"]
+def cropped(count=6, side=SIDE):
+    """The middle of synthetic fields, as a small data set."""
+    names = tuple(f"field-{number}" for number in range(count))
     window = np.s_[100:100 + side, 100:100 + side]
-    return DataSet(dataset.name, dataset.digest, {"training": (), "validation": (), "test": names[:count]},
-                   lambda name: dataset.read_image(name)[window], lambda name: dataset.read_nuclei(name)[window])
+    image, nuclei = ({name: synthetic_field(SEED, number)[which][window].copy() for number, name in enumerate(names)}
+                     for which in (0, 1))
+    return DataSet("synthetic", "0" * 64, {"training": (), "validation": (), "test": names},
+                   image.__getitem__, nuclei.__getitem__)
 
 
 def spoil(nuclei, share, rng):
@@ -117,7 +120,7 @@ def damage():
 
 @pytest.fixture(scope="session")
 def small():
-    return cropped(open_dataset("synthetic"))
+    return cropped()
 
 
 @pytest.fixture(scope="session")

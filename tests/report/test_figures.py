@@ -1,0 +1,85 @@
+import io
+
+import numpy as np
+import pytest
+from matplotlib.image import imread
+
+from harness.report import figures
+from harness.report.architecture import architecture, sizes
+
+
+def drawn(figure):
+    """A figure as (H, W, 4) pixels."""
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=100)
+    file.seek(0)
+    return imread(file)
+
+
+def near(pixels, colour):
+    """Number of pixels of a colour."""
+    return int((np.abs(pixels[..., :3] - figures._rgb(colour)).max(axis=-1) < 0.02).sum())
+
+
+@pytest.fixture
+def disc():
+    y, x = np.mgrid[:96, :128]
+    return ((y - 48) ** 2 + (x - 64) ** 2 < 300).astype(np.int32)
+
+
+def test_missed_and_extra_nuclei_have_their_colours(disc):
+    image = 100.0 + 50 * disc
+    none = np.zeros_like(disc)
+    tinted = figures._overlay(image, disc, none, {"missed": [1], "extra": [], "merged": [], "split": []})
+    plain = figures._overlay(image, disc, none, dict.fromkeys(figures.KINDS, []))
+    changed = (tinted != plain).any(axis=-1)
+    assert changed.any() and (disc[changed] == 1).all()
+    assert np.corrcoef(tinted[48, 64] - plain[48, 64], figures._rgb(figures.VERMILION))[0, 1] > 0.9
+
+
+def test_fields_are_drawn_with_their_window(disc):
+    figure = figures.fields_with_errors([("best: 0.500", "a" * 30, 100.0 + 50 * disc, disc, np.zeros_like(disc))])
+    whole, detail = figure.axes
+    assert whole.get_title() == f"best: 0.500, field {'a' * 20}…\n1 missed, 0 extra, 0 merged, 0 split"
+    frame, = whole.patches
+    assert disc[int(frame.get_y()):, int(frame.get_x()):][:int(frame.get_height()), :int(frame.get_width())].any()
+    assert detail.images[0].get_array().shape == (96, 128, 3)
+    assert drawn(figure).shape[2] == 4
+
+
+def test_the_window_is_where_the_errors_are():
+    mask = np.zeros((100, 120), bool)
+    mask[80:90, 100:110] = True
+    rows, columns = figures._densest(mask)
+    assert mask[rows, columns].sum() == mask.sum() and (rows.stop - rows.start, columns.stop - columns.start) == (25, 30)
+
+
+def test_postprocessing_has_four_panels_and_all_classes():
+    classes = np.zeros((512, 512), np.uint8)
+    classes[100:200, 100:200], classes[100:200, 148:152] = 1, 2
+    figure = figures.postprocessing(np.random.default_rng(0).normal(500, 20, (512, 512)), classes)
+    assert [axis.get_title("left")[0] for axis in figure.axes] == list("abcd")
+    pixels = drawn(figure)
+    assert all(near(pixels, colour) > 20 for colour in (figures.SKY, figures.VERMILION, figures.BLACK))
+
+
+@pytest.mark.parametrize("image", [np.zeros((64, 64), np.uint16), np.full((64, 64), 4095, np.uint16)])
+def test_constant_images_are_drawn(image):
+    assert np.isfinite(figures._printed(image)).all()
+
+
+def test_colours_differ_in_lightness_for_print():
+    lightness = sorted(figures._rgb(colour) @ [0.2126, 0.7152, 0.0722] for colour in figures.ERROR_COLOURS.values())
+    assert min(np.diff(lightness)) > 0.04
+
+
+def test_architecture_has_the_sizes_of_the_network():
+    from harness.network.unet import unet
+
+    layers = {layer.name: layer.output.shape[1:] for layer in unet(4, 6, size=64).layers}
+    for level, (side, down, up) in enumerate(sizes(4, 6, 64)):
+        names = (f"down{level}", f"merge{level}") if level < 4 else ("bottom", "bottom")
+        assert layers[names[0] + "b"] == (side, side, down) and layers[names[1] + "b"] == (side, side, up)
+    assert layers["skip0"][-1] == 2 * 4
+    numbers = [text.get_text() for text in architecture(4, 6).axes[0].texts]
+    assert numbers.count("6") == 2 and "64" in numbers and "512²" in numbers
