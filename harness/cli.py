@@ -23,7 +23,7 @@ Dataset = Annotated[str, typer.Option(help="synthetic, bbbc039, or a folder with
 DataDir = Annotated[Path | None, typer.Option(envvar="HARNESS_DATA_DIR", help="an unpacked copy of BBBC039")]
 ProfileName = Annotated[str | None, typer.Option("--profile", help="how much work a network row is given: paper, cpu, "
                                                  "quick, smoke; quick on synthetic fields, cpu on others")]
-Seeds = Annotated[list[int] | None, typer.Option("--seed", help="may be given several times; 0 when left out")]
+Seeds = Annotated[list[int] | None, typer.Option("--seed", min=0, help="may be given several times; 0 when left out")]
 TrackingUri = Annotated[str | None, typer.Option(envvar="MLFLOW_TRACKING_URI", help="MLflow tracking store; "
                                                  "sqlite:///mlflow.db when left out")]
 File = Annotated[Path | None, typer.Option(help="a registry of one's own; the paper's tables when left out")]
@@ -122,18 +122,27 @@ def data(dataset: Dataset = "synthetic", data_dir: DataDir = None, as_json: AsJs
 
 @app.command()
 def label(source: Annotated[str, typer.Argument(help="cellprofiler:<seeds>/<lines> or consensus")],
-          images: Annotated[Path, typer.Argument(help="folder of TIFF or PNG images")],
-          out: Annotated[Path, typer.Argument(help="folder of the label images, one .tif per image")],
+          images: Annotated[Path | None, typer.Argument(help="folder of TIFF or PNG images")] = None,
+          out: Annotated[Path | None, typer.Argument(help="folder of the label images, one .tif per image")] = None,
           set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="a setting of the source "
                                                          "that differs, for example min_diameter=15; repeatable")] = None,
-          workers: Annotated[int | None, typer.Option(min=1, help="processes; all cores when left out")] = None):
+          workers: Annotated[int | None, typer.Option(min=1, help="processes; all cores when left out")] = None,
+          export_pipeline: Annotated[Path | None, typer.Option(metavar="FILE.cppipe", help="write the same settings as a "
+                                                               "pipeline for CellProfiler 4.2 instead")] = None):
     """Make label images of a folder of images; goes on where it was stopped."""
     from rich.progress import track
 
     from harness.datasets import image_files
-    from harness.labelling import label_files, pending
+    from harness.labelling import label_files, pending, write_pipeline
 
-    settings, files = _settings(set_ or []), pending(images, out)
+    settings = _settings(set_ or [])
+    if export_pipeline:
+        write_pipeline(source, settings, export_pipeline)
+        console.print(f"wrote {export_pipeline}")
+        return
+    if not out:
+        raise HarnessError("label needs IMAGES and OUT; for example: harness label consensus images labels")
+    files = pending(images, out)
     there = len(image_files(images)) - len(files)
     done = label_files(source, settings, files, out, workers)
     said = list(track(done, source, len(files), console=errors, transient=True, disable=not errors.is_terminal))
@@ -229,14 +238,16 @@ class _Bench:
 
         return resolve(self.registry, row, self.profile, self.dataset, seed)
 
+    def specs(self, row, seeds):
+        """A row's specs; a classical row has nothing random in it, so one says it all."""
+        first = self.spec(row, seeds[0])
+        return [first, *(self.spec(row, seed) for seed in seeds[1:] if first.method == "network")]
+
     def run(self, rows, seeds):
         """Run rows x seeds, going on where one fails; returns the exit code."""
         from harness import runner, tracking
 
-        # A classical row has nothing random in it: one run says it all.
-        specs = [self.spec(row, seed) for row in rows
-                 for seed in (seeds if self.registry.rows.get(row, None) is None
-                              or self.registry.rows[row].method == "network" else seeds[:1])]
+        specs = [spec for row in rows for spec in self.specs(row, seeds)]
         code = 0
         with tracking.suite(self.dataset.name, self.profile):
             for spec in specs:

@@ -9,7 +9,7 @@ import tifffile
 
 from harness.datasets import field_name, image_files, read_image
 from harness.errors import HarnessError
-from harness.labels import check_source, label_field
+from harness.labels import check_source, label_field, pipeline
 from harness.parallel import over_fields
 
 
@@ -87,3 +87,12 @@ def _write(path, array):
     partial_path = path.with_suffix(".partial")
     tifffile.imwrite(partial_path, array, compression="zlib")
     os.replace(partial_path, path)
+
+
+def write_pipeline(source, settings, file):
+    """Write the CellProfiler pipeline of a source; see `harness.labels.pipeline`."""
+    text = pipeline(source, settings)
+    try:
+        Path(file).write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise HarnessError(f"{file}: cannot be written ({error.strerror}); give another file") from error

@@ -40,6 +40,16 @@ def check_source(source, settings):
     _settings(settings)
 
 
+def pipeline(source, settings):
+    """Text of a CellProfiler pipeline that makes the labels of a source `cellprofiler:<seeds>/<lines>`."""
+    from harness.classical.pipeline_file import pipeline_text
+
+    check_source(source, settings)
+    if not source.startswith(CELLPROFILER):
+        raise HarnessError(f"'{source}' is no CellProfiler configuration; a pipeline file needs cellprofiler:<seeds>/<lines>")
+    return pipeline_text([source.removeprefix(CELLPROFILER)], _settings(settings))
+
+
 def _settings(settings):
     return classical.Settings(**{key: tuple(value) if isinstance(value, list) else value
                                  for key, value in settings.items()})

@@ -60,9 +60,20 @@ def test_a_job_goes_on_and_one_bad_file_does_not_stop_it(harness, images, tmp_pa
     assert code == 0 and "1 image" in out and "2 were there" in out
 
 
+def test_a_pipeline_holds_the_same_settings(harness, tmp_path):
+    code, _, _ = harness("label", "cellprofiler:shape/intensity", "--export-pipeline", "p.cppipe",
+                         "--set", "max_diameter=44")
+    text = (tmp_path / "p.cppipe").read_text()
+    assert code == 0 and text.startswith("CellProfiler Pipeline")
+    assert "Typical diameter of objects, in pixel units (Min,Max):10,44" in text
+
+
 @pytest.mark.parametrize(("arguments", "said"), [
     (("label", "manual", "{images}", "labels"), "manual labels are not made from images"),
     (("label", "magic", "{images}", "labels"), "unknown label source 'magic'"),
+    (("label", "consensus"), "label needs IMAGES and OUT"),
+    (("label", "consensus", "--export-pipeline", "a.cppipe"), "is no CellProfiler configuration"),
+    (("label", "cellprofiler:shape/shape", "--export-pipeline", "no/where.cppipe"), "no/where.cppipe: cannot be written"),
     (("label", "consensus", "nowhere", "labels"), "nowhere: not a folder with images"),
     (("label", "consensus", "{images}", "labels", "--set", "colour=1"), "no setting 'colour'"),
     (("label", "consensus", "{images}", "labels", "--set", "min_diameter"), "'min_diameter' is not KEY=VALUE"),
