@@ -36,7 +36,7 @@ class Settings:
         Lower and upper bound of the threshold, on intensities scaled to 0..1.
     log_transform : bool
         Find the threshold on logarithms of the intensities (only in version 4).
-    seed_smoothing : float or None
+    seed_smoothing : int or None
         Size of the filter before intensity seeds are looked for, in pixels; None is automatic, 0 is none.
     suppression : float or None
         Distance within which only the highest maximum is a seed, in pixels; None is automatic.
@@ -57,7 +57,7 @@ class Settings:
     correction: float = 1.0
     bounds: tuple[float, float] = (0.0, 1.0)
     log_transform: bool = False
-    seed_smoothing: float | None = None
+    seed_smoothing: int | None = None
     suppression: float | None = None
     low_resolution: bool = True
     fill_holes: str = "both"
@@ -94,7 +94,6 @@ def _one_of(choices):
 
 _DIAMETER = (lambda value: _whole(value) and value >= 1, "whole pixels, at least 1")
 _CHOICE = (lambda value: isinstance(value, bool), "true or false")
-_LENGTH = (lambda value: value is None or _is_length(value), "pixels, at least 0, or None for automatic")
 _RULES = {
     "version": _one_of(VERSIONS),
     "min_diameter": _DIAMETER,
@@ -106,8 +105,9 @@ _RULES = {
     "bounds": (lambda value: isinstance(value, tuple) and len(value) == 2 and all(map(_number, value))
                and value[0] <= value[1], "two numbers (lower, upper)"),
     "log_transform": _CHOICE,
-    "seed_smoothing": _LENGTH,
-    "suppression": _LENGTH,
+    "seed_smoothing": (lambda value: value is None or (_whole(value) and value >= 0),
+                       "whole pixels, at least 0, or None for automatic"),
+    "suppression": (lambda value: value is None or _is_length(value), "pixels, at least 0, or None for automatic"),
     "low_resolution": _CHOICE,
     "fill_holes": _one_of(FILL_HOLES),
     "max_objects": (lambda value: value is None or (_whole(value) and value >= 0), "a whole number or None for no limit"),

@@ -202,7 +202,7 @@ def test_labels_are_numbered_without_gaps_in_order():
 
 @pytest.mark.parametrize("wrong", [
     {"version": "5"}, {"min_diameter": 0}, {"min_diameter": 20, "max_diameter": 10}, {"correction": 0},
-    {"bounds": (0.5, 0.1)}, {"threshold_smoothing": -1}, {"suppression": -2}, {"fill_holes": "sometimes"},
+    {"bounds": (0.5, 0.1)}, {"threshold_smoothing": -1}, {"suppression": -2}, {"seed_smoothing": 2.5}, {"fill_holes": "sometimes"},
     {"log_transform": True}, {"min_diameter": "ten"}, {"correction": float("nan")}, {"discard_border": "yes"},
     {"bounds": (0.5,)}, {"min_diameter": 10.5}])
 def test_impossible_settings_are_refused_by_name(wrong):
