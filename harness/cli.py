@@ -49,9 +49,9 @@ def reproduce(dataset: Dataset = "synthetic", data_dir: DataDir = None, profile:
               seed: Seeds = None, tracking_uri: TrackingUri = None, file: File = None,
               out: Out = Path("report")):
     """Run every row of the registry and write the report: the main job."""
-    bench = _Bench(dataset, data_dir, profile, tracking_uri, file)
-    code = bench.run(list(bench.registry.rows), seed or [0])
-    bench.report(out)
+    session = _Session(dataset, data_dir, profile, tracking_uri, file)
+    code = session.run(list(session.registry.rows), seed or [0])
+    session.report(out)
     raise typer.Exit(code)
 
 
@@ -60,7 +60,7 @@ def run(rows: Annotated[list[str], typer.Argument(help="row ids, see harness lis
         data_dir: DataDir = None, profile: ProfileName = None, seed: Seeds = None,
         tracking_uri: TrackingUri = None, file: File = None):
     """Run some rows; a run that is there already is not done again, an interrupted one goes on."""
-    raise typer.Exit(_Bench(dataset, data_dir, profile, tracking_uri, file).run(rows, seed or [0]))
+    raise typer.Exit(_Session(dataset, data_dir, profile, tracking_uri, file).run(rows, seed or [0]))
 
 
 @app.command()
@@ -68,22 +68,22 @@ def report(dataset: Dataset = "synthetic", data_dir: DataDir = None, profile: Pr
            tracking_uri: TrackingUri = None, file: File = None, out: Out = Path("report"),
            recompute: Annotated[bool, typer.Option(help="score the stored predictions again")] = False):
     """Write the tables and figures of the runs that are in the tracking store."""
-    _Bench(dataset, data_dir, profile, tracking_uri, file).report(out, recompute)
+    _Session(dataset, data_dir, profile, tracking_uri, file).report(out, recompute)
 
 
 @app.command("list")
 def list_rows(dataset: Dataset = "synthetic", data_dir: DataDir = None, profile: ProfileName = None,
               tracking_uri: TrackingUri = None, file: File = None, as_json: AsJson = False):
     """Every row of the registry with the state of its runs."""
-    bench = _Bench(dataset, data_dir, profile, tracking_uri, file)
-    states = {row: bench.state(row) for row in bench.registry.rows}
+    session = _Session(dataset, data_dir, profile, tracking_uri, file)
+    states = {row: session.state(row) for row in session.registry.rows}
     if as_json:
-        print(json.dumps([{"row": row, **bench.registry.rows[row].model_dump(), "state": state}
+        print(json.dumps([{"row": row, **session.registry.rows[row].model_dump(), "state": state}
                           for row, state in states.items()], indent=1))
         return
-    table = Table("row", "title", "labels", f"{bench.dataset.name}, {bench.profile}", box=None)
+    table = Table("row", "title", "labels", f"{session.dataset.name}, {session.profile}", box=None)
     for row, state in states.items():
-        table.add_row(row, bench.registry.rows[row].title, bench.registry.rows[row].labels, state)
+        table.add_row(row, session.registry.rows[row].title, session.registry.rows[row].labels, state)
     console.print(table)
 
 
@@ -93,8 +93,8 @@ def describe(row: Annotated[str, typer.Argument(help="row id, see harness list")
     """Everything that defines a row, as JSON: spec, versions of the stages, hash."""
     from harness.registry import resolve
 
-    bench = _Bench(dataset, data_dir, profile, None, file, connect=False)
-    spec = resolve(bench.registry, row, bench.profile, bench.dataset, (seed or [0])[0])
+    session = _Session(dataset, data_dir, profile, None, file, connect=False)
+    spec = resolve(session.registry, row, session.profile, session.dataset, (seed or [0])[0])
     console.print_json(data=spec.model_dump() | {"spec_hash": spec.hash})
 
 
@@ -218,16 +218,16 @@ def version():
     print(__version__)
 
 
-class _Bench:
+class _Session:
     """A registry, a data set, a profile and a tracking store, checked before anything is run."""
 
     def __init__(self, dataset, data_dir, profile, tracking_uri, file, connect=True):
         from harness.datasets import open_dataset
-        from harness.registry import load_registry
+        from harness.registry import check_profile, load_registry
 
         self.registry = load_registry(file)
+        self.profile = check_profile(profile or ("quick" if dataset == "synthetic" else "cpu"))
         self.dataset = open_dataset(dataset, data_dir)
-        self.profile = profile or ("quick" if dataset == "synthetic" else "cpu")
         if connect:
             from harness import tracking
 

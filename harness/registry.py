@@ -144,6 +144,12 @@ def load_profiles():
     return {name: _validated(Profile, values, f"{path}: {name}") for name, values in _read(path).items()}
 
 
+def check_profile(name):
+    """The name of a profile; refused where there is no such profile."""
+    _check_name("profile", name, load_profiles())
+    return name
+
+
 def resolve(registry, row, profile, dataset, seed):
     """Work out everything that defines a run.
 
@@ -164,16 +170,14 @@ def resolve(registry, row, profile, dataset, seed):
     HarnessError
         No such row or profile.
     """
-    profiles = load_profiles()
     _check_name("row", row, registry.rows)
-    _check_name("profile", profile, profiles)
-    entry = registry.rows[row]
+    entry, schedule = registry.rows[row], load_profiles()[check_profile(profile)]
     learns = entry.method == "network"
     stages = _stages_of(entry.labels) + STAGES["scoring"] + (STAGES["training"] + STAGES["prediction"]) * learns
     return Spec(
         row=row, title=entry.title, method=entry.method, labels=entry.labels, settings=entry.settings,
         network=(entry.network or registry.network) if learns else None,
-        profile=profile, schedule=profiles[profile] if learns else None,
+        profile=profile, schedule=schedule if learns else None,
         dataset=dataset.name, digest=dataset.digest, seed=seed,
         versions={stage: import_module(f"harness.{stage}").VERSION for stage in dict.fromkeys(stages)})
 

@@ -155,6 +155,7 @@ def test_everything_wrong_with_a_folder_is_listed_at_once(harness, fields, tmp_p
 @pytest.mark.parametrize(("arguments", "said"), [
     (("run", "no-such-row"), "unknown row 'no-such-row'; there is classical-"),
     (("run", "network-manual", "--profile", "huge"), "unknown profile 'huge'; there is cpu"),
+    (("report", "--profile", "huge"), "unknown profile 'huge'; there is cpu"),
     (("run", "network-manual", "--dataset", "nowhere"), "nowhere"),
     (("data", "--dataset", "bbbc039", "--data-dir", "nowhere"), "nowhere"),
     (("list", "--file", "nowhere.toml"), "nowhere.toml: cannot be read"),

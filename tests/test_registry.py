@@ -46,7 +46,7 @@ def test_profiles_change_the_amount_of_work_only():
     (ROW.replace("consensus", "cellprofiler:shape/magic"), "unknown label source 'cellprofiler:shape/magic'"),
     (ROW.replace("consensus", "manual"), "a classical row needs a label source that looks at the image"),
     (ROW + "settings = {diameter = 3}", "no setting 'diameter'"),
-    (ROW + "settings = {min_diameter = 60}", "1 <= min_diameter <= max_diameter"),
+    (ROW + "settings = {min_diameter = 60}", "expected at most max_diameter, which is 50"),
     (ROW + "[network]\nbase = 0", "network.base: Input should be greater than 0"),
     (ROW + "[tables.t]\ntitle = 'T'\nmetrics = ['beauty']", "tables.t.metrics.0"),
     (ROW + "[tables.t]\ntitle = 'T'\nmetrics = ['jaccard']\npublished = {mein = [1.0]}", "published.mein: no such row"),

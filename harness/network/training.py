@@ -20,7 +20,6 @@ from harness.network.loss import dice_loss
 from harness.network.unet import unet
 
 
-
 class TileSet(NamedTuple):
     """Tiles to learn from or to validate on.
 
