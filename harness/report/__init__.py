@@ -80,14 +80,15 @@ def gather(registry, resolve, dataset, profile, runs, objects_too=True, recomput
     scores = tables.scores(registry, results, boot)
     published = {(cell.row, cell.metric): cell.published for cell in scores.itertuples()}
     fields = _mean_over_seeds(stored["per_field"])
+    sensitivity = _or_empty(tables.sensitivity, stored["sensitivity"])
     return {
         "registry": registry, "results": results, "dataset": dataset.name, "digest": dataset.digest, "profile": profile,
         "recomputed": recompute, "fields": dataset.splits["test"],
         "titles": {name: row.title for name, row in registry.rows.items()},
         "boot": boot, "scores": scores, "per_field": _joined(stored["per_field"], of_objects), "field_scores": fields,
-        "effect": tables.protocol_effect(results, boot),
+        "effect": tables.protocol_effect(results, boot, sensitivity),
         "claims": claims.check(claims.Evidence(results, boot, fields, published)),
-        "sensitivity": _or_empty(tables.sensitivity, stored["sensitivity"]),
+        "sensitivity": sensitivity,
         "quality": _or_empty(objects.quality, of_objects), "errors": _or_empty(objects.errors, of_objects),
         "timings": tables.timings(results, _count_tiles(results, table_of)), "run_details": tables.run_details(results), "figures": []}
 

@@ -247,9 +247,10 @@ def _short(name):
 
 
 def _busiest(errors, annotated, predicted):
-    """The window with most pixels of errors."""
-    return _densest(np.isin(annotated, errors["missed"] + errors["split"])
-                    | np.isin(predicted, errors["extra"] + errors["merged"]))
+    """The window with most pixels of errors, or of nuclei where there are none."""
+    wrong = np.isin(annotated, errors["missed"] + errors["split"])
+    wrong |= np.isin(predicted, errors["extra"] + errors["merged"])
+    return _densest(wrong if wrong.any() else annotated > 0)
 
 
 def _densest(mask, parts=4):

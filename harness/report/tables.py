@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 
+from harness.metrics import PROTOCOLS
 from harness.report.results import ratios
 from harness.report.statistics import bootstrap, interval
 
@@ -77,18 +78,28 @@ def metric_values(result, metric):
     return pd.Series(values, dtype=float)
 
 
-def protocol_effect(results, boot):
-    """What post-processing and what learning add to the Jaccard index of a row's labels.
+def protocol_effect(results, boot, sensitivity):
+    """What the protocol and what learning add to the Jaccard index of a row's labels.
+
+    Parameters
+    ----------
+    results : dict of str to RowResults
+    boot : dict of (str, str) to ndarray
+        See `resampled`.
+    sensitivity : DataFrame
+        What the function of that name gave.
 
     Returns
     -------
     DataFrame
-        One line for each network row whose labels are also a classical row and where both are done: network, classical,
-        and per protocol (`jaccard`, `jaccard_equal`) the value of both and the gain, with bounds.
+        One line for each network row whose labels are also a classical row, where both are done: network,
+        classical, and per protocol (`jaccard`, `jaccard_equal`) the value of both and the gain, with bounds;
+        `between`: the values half way from `paper` to `equal`, on tiles but with each object eroded.
     """
-    lines = []
+    lines, halfway = [], _halfway(sensitivity)
     for network, classical in learned_from(results):
-        line = {"network": network, "classical": classical}
+        line = {"network": network, "classical": classical,
+                "between_network": halfway.get(network, np.nan), "between_classical": halfway.get(classical, np.nan)}
         for metric in ("jaccard", "jaccard_equal"):
             learned, given = boot[network, metric], boot[classical, metric]
             line |= {f"{metric}_classical": given[0], f"{metric}_network": learned[0]}
@@ -96,6 +107,14 @@ def protocol_effect(results, boot):
         lift = interval(boot[classical, "jaccard_equal"] - boot[classical, "jaccard"])
         lines.append(line | {f"protocol_lift_{key}": v for key, v in lift._asdict().items()})
     return pd.DataFrame(lines)
+
+
+def _halfway(sensitivity):
+    if not len(sensitivity):
+        return {}
+    (_, smallest), (erosion, _) = PROTOCOLS["paper"], PROTOCOLS["equal"]
+    return sensitivity[(sensitivity["unit"] == "tile") & (sensitivity["erosion"] == erosion)
+                       & (sensitivity["smallest"] == smallest)].set_index("row")["jaccard"].to_dict()
 
 
 def learned_from(results, done=True):

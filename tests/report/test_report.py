@@ -87,6 +87,8 @@ def test_protocol_effect_is_the_difference_of_the_cells(written, seven):
     effect, = written[1]["effect"]
     network, classical = by_row["network-shape-intensity"], by_row["classical-shape-intensity"]
     assert effect["protocol_lift_value"] == pytest.approx(classical["jaccard_equal"] - classical["jaccard"])
+    table = pd.DataFrame(written[1]["sensitivity"]).set_index(["row", "erosion", "unit", "smallest"])["jaccard"]
+    assert effect["between_classical"] == table["classical-shape-intensity", "object", "tile", 25]
     assert effect["jaccard_equal_gain_value"] == pytest.approx(network["jaccard_equal"] - classical["jaccard_equal"])
 
 
