@@ -30,8 +30,8 @@ def write(registry, resolve, dataset, profile, runs, out, figures=True, recomput
     runs : list of harness.tracking.Run
         Of this data set and profile, the newest first.
     out : path-like
-        Folder to write: report.md, report.html, results.json, tables/*.csv, per_image.csv, figures/*.png. It appears whole or not at
-        all; an earlier report there is replaced.
+        Folder to write: report.md, report.html, results.json, tables/*.csv, per_image.csv, figures/*.png. It appears
+        whole or not at all; an earlier report there is replaced.
     figures : bool
         Whether to draw pictures and to compute, from the stored predictions, the scores over IoU.
     recompute : bool
@@ -90,7 +90,8 @@ def gather(registry, resolve, dataset, profile, runs, objects_too=True, recomput
         "claims": claims.check(claims.Evidence(results, boot, fields, published)),
         "sensitivity": sensitivity,
         "quality": _or_empty(objects.quality, of_objects), "errors": _or_empty(objects.errors, of_objects),
-        "timings": tables.timings(results, _count_tiles(results, table_of)), "run_details": tables.run_details(results), "figures": []}
+        "timings": tables.timings(results, _count_tiles(results, table_of)),
+        "run_details": tables.run_details(results), "figures": []}
 
 
 def _sources(results, dataset, recompute):

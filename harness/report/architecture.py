@@ -58,7 +58,8 @@ def _level(axis, level, side, down, up):
     height = -1.6 * level
     for offset in (0, 0.55):
         _box(axis, _left(level) + offset, height, down, side, COLOURS["convolution 3x3, selu"])
-    axis.annotate(f"{side}²", (_left(level) - 0.12, height - 0.1 - _tall(side) / 2), ha="left", va="top", fontsize=8, color="0.35")
+    axis.annotate(f"{side}²", (_left(level) - 0.12, height - 0.1 - _tall(side) / 2), ha="left", va="top", fontsize=8,
+                  color="0.35")
     if level == DEPTH:
         return
     _arrow(axis, (_left(level) + 0.75, height - _tall(side) / 2), (_left(level + 1) - 0.08, height - 1.6),
@@ -77,10 +78,11 @@ def _tall(side):
 
 def _box(axis, x, y, filters, side, colour):
     tall = _tall(side)
-    axis.add_patch(Rectangle((x, y - tall / 2), 0.3, tall, facecolor=colour, edgecolor="#333333", linewidth=0.8, zorder=2))
+    axis.add_patch(Rectangle((x, y - tall / 2), 0.3, tall, facecolor=colour, edgecolor="#333333", linewidth=0.8))
     axis.annotate(filters, (x + 0.15, y + tall / 2 + 0.06), ha="center", va="bottom", fontsize=8)
 
 
 def _arrow(axis, start, end, kind):
     colour, style = ARROWS[kind]
-    axis.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": colour, "linestyle": style, "linewidth": 1.3})
+    axis.annotate("", end, start,
+                  arrowprops={"arrowstyle": "->", "color": colour, "linestyle": style, "linewidth": 1.3})

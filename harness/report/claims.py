@@ -12,8 +12,8 @@ from harness.report.results import METRICS
 from harness.report.statistics import interval, paired_test
 from harness.report.tables import learned_from
 
-COLUMNS = ("claim", "metric", "better", "worse", "value_better", "value_worse", "difference", "low", "high", "p", "fields",
-           "published", "verdict", "why")
+COLUMNS = ("claim", "metric", "better", "worse", "value_better", "value_worse", "difference", "low", "high", "p",
+           "fields", "published", "verdict", "why")
 ALPHA = 0.05
 GREAT_MARGIN = 0.05
 SHAPE_INTENSITY = "cellprofiler:shape/intensity"
@@ -100,7 +100,8 @@ def _gap(evidence, claim, metric, network, classical, manual):
     with np.errstate(divide="ignore", invalid="ignore"):
         share = interval((learned - given) / (ideal - given))
     verdict = "holds" if closed.low > 0 else "does not hold" if closed.high < 0 else "cannot be told"
-    return line | {"verdict": verdict, "why": f"{share.value:.0%} of the gap closed ({share.low:.0%} to {share.high:.0%})".replace("-", "−")}
+    why = f"{share.value:.0%} of the gap closed ({share.low:.0%} to {share.high:.0%})".replace("-", "−")
+    return line | {"verdict": verdict, "why": why}
 
 
 def _compare(evidence, claim, metric, better, worse, margin=0.0):

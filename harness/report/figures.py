@@ -55,7 +55,8 @@ def draw_all(content, dataset, folder):
     drawn += _paper_figures(done, content, dataset, folder)
     history = read_all(content["results"], "history.csv")
     if len(history):
-        drawn.append(_save(learning_curves(history, content["titles"]), folder / "learning-curves.png", "Learning curves",
+        drawn.append(_save(learning_curves(history, content["titles"]), folder / "learning-curves.png",
+                           "Learning curves",
                            "Loss of training and validation by epoch; the ring marks the epoch that was kept."))
     for result in done:
         drawn += _row_pictures(result, content, dataset, folder)
@@ -68,8 +69,9 @@ def _paper_figures(done, content, dataset, folder):
     panels = label_panels(given, dataset)
     if len(panels) > 2:
         drawn.append(_save(label_sources(panels), folder / "labels.png", "What there is to learn from",
-                           "A window of one test field, its manual labels and those of each classical row, as class maps."))
-    for base, last in dict.fromkeys(_widths(result, content["registry"]) for result in done if result.row.method == "network"):
+                           "A window of one test field: manual labels and those of each classical row, as class maps."))
+    networks = [result for result in done if result.row.method == "network"]
+    for base, last in dict.fromkeys(_widths(result, content["registry"]) for result in networks):
         drawn.append(_save(architecture(base, last), folder / f"network-{base}-{last}.png",
                            f"The U-Net, base {base}, last {last}",
                            "Filters above the boxes, side of the feature maps in px below."))
@@ -154,8 +156,9 @@ def iou_curves(quality, results):
     axis = figure.subplots()
     for number, line in enumerate(quality.itertuples()):
         row = results[line.row].row
-        axis.plot(thresholds, [getattr(line, name) for name in columns], color=PALETTE[number % len(PALETTE)], label=row.title,
-                  linestyle="-" if row.method == "network" else "--", marker=MARKERS[number % len(MARKERS)], markersize=4)
+        axis.plot(thresholds, [getattr(line, name) for name in columns], label=row.title,
+                  color=PALETTE[number % len(PALETTE)], marker=MARKERS[number % len(MARKERS)], markersize=4,
+                  linestyle="-" if row.method == "network" else "--")
     axis.set(xlabel="IoU", ylabel="F1", ylim=(0, 1.02))
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(color="0.9")
@@ -204,8 +207,8 @@ def _examples(result, field_scores, dataset):
         name = ranked.index[at]
         stored = tracking.artifact(result.runs[0], f"predictions/nuclei/{name}.png")
         if stored:
-            examples.append((f"{rank}: {ranked.iloc[at]:.3f}", name, dataset.read_image(name), dataset.read_nuclei(name),
-                             imread(stored).astype(np.int32)))
+            examples.append((f"{rank}: {ranked.iloc[at]:.3f}", name, dataset.read_image(name),
+                             dataset.read_nuclei(name), imread(stored).astype(np.int32)))
     return examples
 
 
@@ -229,14 +232,15 @@ def fields_with_errors(examples):
         window = _busiest(errors, annotated, predicted)
         whole.imshow(_overlay(image, annotated, predicted, errors))
         whole.add_patch(_frame(window))
-        whole.set_title(f"{heading}, field {_short(name)}\n" + ", ".join(f"{len(errors[kind])} {kind}" for kind in KINDS),
-                        fontsize=10)
+        counts = ", ".join(f"{len(errors[kind])} {kind}" for kind in KINDS)
+        whole.set_title(f"{heading}, field {_short(name)}\n{counts}", fontsize=10)
         detail.imshow(_overlay(*(_enlarged(array[window]) for array in (image, annotated, predicted)), errors,
                                levels=_levels(image), outline="thick"))
         for axis in (whole, detail):
             axis.set(xticks=[], yticks=[])
     handles = [Patch(facecolor=colour, edgecolor=BLACK, label=kind) for kind, colour in ERROR_COLOURS.items()]
-    handles += [Line2D([], [], color=BLACK, label="annotated outline"), Line2D([], [], color=GREEN, label="predicted outline")]
+    handles += [Line2D([], [], color=colour, label=f"{whose} outline")
+                for whose, colour in (("annotated", BLACK), ("predicted", GREEN))]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=10)
     return figure
 
@@ -316,7 +320,7 @@ def label_panels(given, dataset):
     dict of str to ndarray
         "input", "manual labels", and the labels of each row whose run stored them.
     """
-    name = max(dataset.splits["test"], key=lambda field: int((class_map(dataset.read_nuclei(field)) == SEPARATION).sum()))
+    name = max(dataset.splits["test"], key=lambda field: (class_map(dataset.read_nuclei(field)) == SEPARATION).sum())
     manual, image = dataset.read_nuclei(name), dataset.read_image(name)
     window = _densest(class_map(manual) == SEPARATION, parts=3)
     panels = {"input": _printed(image)[window], "manual labels": class_map(manual)[window]}

@@ -19,8 +19,8 @@ thead th { border-bottom: 2px solid #333; vertical-align: bottom; }
 tbody tr:hover { background: #f4f6f8; }
 img { max-width: 100%; height: auto; }
 code { font-size: .9em; background: #f2f2f2; padding: .1em .3em; border-radius: 3px; }
-@media print { body { max-width: none; font-size: 10pt; } div.table { overflow: visible; } h2, h3 { break-after: avoid; }
-               img, tr { break-inside: avoid; } }
+@media print { body { max-width: none; font-size: 10pt; } div.table { overflow: visible; }
+               h2, h3 { break-after: avoid; } img, tr { break-inside: avoid; } }
 """
 
 
@@ -44,7 +44,8 @@ def page(text, folder):
     title = re.search(r"<h1>(.*?)</h1>", body)
     return (f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
             f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-            f"<title>{title[1] if title else 'Report'}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n{body}</body>\n</html>\n")
+            f"<title>{title[1] if title else 'Report'}</title>\n<style>{STYLE}</style>\n</head>\n"
+            f"<body>\n{body}</body>\n</html>\n")
 
 
 def _data_address(path):

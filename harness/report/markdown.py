@@ -6,16 +6,56 @@ import pandas as pd
 NONE = "–"
 METRIC_TITLES = {"dice_nuclei": "Dice, nuclei", "dice_separations": "Dice, separations",
                  "jaccard": "Jaccard, `paper`", "jaccard_equal": "Jaccard, `equal`"}
-PROTOCOLS = """\
-- `paper`: on each 512x512 tile; overlaps under the binary mask eroded 3x3; classical label images as CellProfiler left them.
-- `equal`: on the whole field; each object eroded 3x3; classical label images post-processed like the network's."""
 JACCARD = """\
-Jaccard index |M| / (|G| + |R| − |M|), pooled over the test set: |M| nuclei matched one to one, |G| annotated, |R| predicted,
-those at the edge or under 25 px left out. Two protocols:
+Jaccard index |M| / (|G| + |R| − |M|), pooled over the test set: |M| nuclei matched one to one, |G| annotated,
+|R| predicted, those at the edge or under 25 px left out. Two protocols:
+
+- `paper`: on each 512x512 tile; overlaps under the binary mask eroded 3x3; classical label images as they are.
+- `equal`: on the whole field; each object eroded 3x3; classical label images post-processed like the network's.
 
 """
 DICE = """\
-Dice coefficient 2|A∩B| / (|A| + |B|), mean over the test tiles; a tile where the class is absent on both sides is left out.
+Dice coefficient 2|A∩B| / (|A| + |B|), mean over the test tiles; a tile where the class is absent on both sides is
+left out.
+
+"""
+NOTES = """\
+Bold: best of the column. Interval: 95 % bootstrap over test fields, which says nothing about the spread between
+trainings. ± sd: over seeds. Published: by the paper; – where the registry has no value."""
+CLAIMS = """\
+## The paper's claims, checked
+
+Difference with its 95 % bootstrap interval over fields; p: Wilcoxon's signed-rank test, paired over the fields' own
+scores, two-sided. A difference counts where both agree at the 5 % level; nothing is corrected for the number of lines.
+Published: the same difference in the paper's numbers."""
+SENSITIVITY = """\
+## Sensitivity of the Jaccard index
+
+Pooled over the test set, under each erosion (of none, of the binary mask, of each object) and smallest nucleus counted;
+on tiles with the label images of `paper`, on fields with those of `equal`. Bold: the two protocols.
+
+"""
+QUALITY = """\
+## Nuclei over IoU
+
+On the whole-field nuclei of `equal`, every nucleus counted, also those at the edge and under 25 px. F1 (Caicedo et al.
+2019) and average precision TP / (TP + FP + FN) (2018 Data Science Bowl) at an intersection over union, panoptic quality
+(Kirillov et al. 2019), pooled; aggregated Jaccard index (Kumar et al. 2017), mean over fields.
+
+"""
+ERRORS = """\
+## Missed, extra, merged and split nuclei
+
+After Caicedo et al. (2019), on the same nuclei: missed, or extra, without a partner of IoU above 0.7; merged, or split,
+with two partners or more of IoU above 0.1. Sizes are those of annotated nuclei for missed and split, of predicted ones
+for extra and merged.
+
+"""
+TIMINGS = """\
+## Processing times
+
+Means over seeds. Published: section 3.3 of the paper, on the authors' GPU; the machine behind the others stands with
+the runs below.
 
 """
 
@@ -57,14 +97,12 @@ def _tables(content):
     parts = []
     for number, (name, table) in enumerate(content["registry"].tables.items(), 1):
         cells = content["scores"][content["scores"]["table"] == name]
-        about = "".join(text for key, text in (("dice", DICE), ("jaccard", JACCARD + PROTOCOLS + "\n\n"))
+        about = "".join(text for key, text in (("dice", DICE), ("jaccard", JACCARD))
                         if any(metric.startswith(key) for metric in table.metrics))
         parts.append(f"## Table {number}. {table.title}\n\n{about}{to_markdown(score_table(cells))}")
-    notes = ("Bold: best of the column. Interval: 95 % bootstrap over test fields, which says nothing about the spread "
-             f"between trainings. ± sd: over seeds. Published: by the paper; {NONE} where the registry has no value.")
     missing = [f"- {result.row.title}, seed {run.seed}: {why}, run `{run.run_id[:8]}`{_failure(run)}"
                for result in content["results"].values() for run, why in result.left_out]
-    return "\n\n".join([*parts, notes, *(["Not in the tables:\n\n" + "\n".join(missing)] if missing else [])])
+    return "\n\n".join([*parts, NOTES, *(["Not in the tables:\n\n" + "\n".join(missing)] if missing else [])])
 
 
 def _failure(run):
@@ -92,7 +130,8 @@ def score_table(cells):
         if group["published"].notna().any():
             columns += [("published", [number(value) for value in group["published"]]),
                         ("difference", [signed(value) for value in group["difference"]])]
-    return pd.DataFrame(dict(enumerate(values for _, values in columns))).set_axis([name for name, _ in columns], axis=1)
+    frame = pd.DataFrame(dict(enumerate(values for _, values in columns)))
+    return frame.set_axis([name for name, _ in columns], axis=1)
 
 
 def _value(cell):
@@ -162,11 +201,7 @@ def _claims(content):
     claims, titles = content["claims"], content["titles"]
     if claims.empty:
         return ""
-    parts = ["## The paper's claims, checked",
-             "Difference with its 95 % bootstrap interval over fields; p: Wilcoxon's signed-rank test, paired over the "
-             "fields' own scores, two-sided. A difference counts where both agree at the 5 % level; nothing is corrected "
-             "for the number of lines. Published: the same difference in the paper's numbers.",
-             to_markdown(_verdicts(claims))]
+    parts = [CLAIMS, to_markdown(_verdicts(claims))]
     for claim, group in claims[claims["difference"].notna()].groupby("claim", sort=False):
         for (better, worse), lines in group.groupby(["better", "worse"], sort=False):
             parts.append(f"### {claim}\n\n{titles[better]} against {titles[worse]}:\n\n"
@@ -213,26 +248,21 @@ def _sensitivity(content):
         lines.append(line)
     table = pd.DataFrame(lines)
     table.loc[table[""].duplicated(), ""] = ""
-    return ("## Sensitivity of the Jaccard index\n\nPooled over the test set, under each erosion (of none, of the binary "
-            "mask, of each object) and smallest nucleus counted; on tiles with the label images of `paper`, on fields with "
-            "those of `equal`. Bold: the two protocols.\n\n" + to_markdown(table))
+    return SENSITIVITY + to_markdown(table)
 
 
 def _quality(content):
     frame = content["quality"]
     if frame.empty:
         return ""
-    names = {"f1_50": "F1 at 0.5", "f1_75": "F1 at 0.75", "f1_90": "F1 at 0.9", "ap_50": "AP at 0.5", "ap": "AP, 0.5 to 0.95",
-             "pq": "PQ", "aji": "AJI"}
+    names = {"f1_50": "F1 at 0.5", "f1_75": "F1 at 0.75", "f1_90": "F1 at 0.9", "ap_50": "AP at 0.5",
+             "ap": "AP, 0.5 to 0.95", "pq": "PQ", "aji": "AJI"}
     text = frame[["row", *names]].set_axis(["", *names.values()], axis=1).astype(object)
     text[""] = text[""].map(content["titles"])
     for name in names.values():
         top = text[name].round(3).max()
         text[name] = [f"**{number(value)}**" if round(value, 3) == top else number(value) for value in text[name]]
-    return ("## Nuclei over IoU\n\nOn the whole-field nuclei of `equal`, every nucleus counted, also those at the edge and "
-            "under 25 px. F1 (Caicedo et al. 2019) and average precision TP / (TP + FP + FN) (2018 Data Science Bowl) at an "
-            "intersection over union, panoptic quality (Kirillov et al. 2019), pooled; aggregated Jaccard index "
-            "(Kumar et al. 2017), mean over fields.\n\n" + to_markdown(text))
+    return QUALITY + to_markdown(text)
 
 
 def _errors(content):
@@ -243,10 +273,7 @@ def _errors(content):
     text["row"] = text["row"].map(content["titles"]).where(~text["row"].duplicated(), "")
     for name in frame.columns[2:]:
         text[name] = [number(value, 0 if float(value).is_integer() else 1) for value in frame[name]]
-    return ("## Missed, extra, merged and split nuclei\n\nAfter Caicedo et al. (2019), on the same nuclei: missed, or extra, "
-            "without a partner of IoU above 0.7; merged, or split, with two partners or more of IoU above 0.1. Sizes are those "
-            "of annotated nuclei for missed and split, of predicted ones for extra and merged.\n\n"
-            + to_markdown(text.rename(columns={"row": ""})))
+    return ERRORS + to_markdown(text.rename(columns={"row": ""}))
 
 
 def _timings(content):
@@ -261,9 +288,7 @@ def _timings(content):
     text = frame[columns].copy().astype(object)
     for name in columns[1:]:
         text[name] = [number(value, 0 if name in published or name == "training" else 1) for value in frame[name]]
-    return ("## Processing times\n\nMeans over seeds. Published: section 3.3 of the paper, on the authors' GPU; the machine "
-            "behind the others stands with the runs below.\n\n"
-            + to_markdown(text.set_axis([names[name] for name in columns], axis=1)))
+    return TIMINGS + to_markdown(text.set_axis([names[name] for name in columns], axis=1))
 
 
 # ---- pictures, and the runs

@@ -11,7 +11,8 @@ from harness import metrics
 
 KINDS = ("missed", "extra", "merged", "split")
 # px; below 25 the authors of BBBC039 count nothing as a nucleus. The other two bounds are this project's.
-SIZES = {"under 25 px": (0, 25), "25 to 249 px": (25, 250), "250 to 624 px": (250, 625), "625 px and more": (625, np.inf)}
+SIZES = {"under 25 px": (0, 25), "25 to 249 px": (25, 250), "250 to 624 px": (250, 625),
+         "625 px and more": (625, np.inf)}
 
 
 def score_field(annotated, predicted):
@@ -25,9 +26,9 @@ def score_field(annotated, predicted):
     Returns
     -------
     dict of str to float
-        annotated, predicted (nuclei), matched_50 to matched_95 (pairs of IoU above 0.50 ... 0.95), iou_sum (of the pairs
-        above 0.5), aji, and for each size class k = 0..3 annotated_k, predicted_k, missed_k, split_k (annotated nuclei
-        of that size), extra_k, merged_k (predicted ones).
+        annotated, predicted (nuclei), matched_50 to matched_95 (pairs of IoU above 0.50 ... 0.95), iou_sum (of the
+        pairs above 0.5), aji, and for each size class k = 0..3 annotated_k, predicted_k, missed_k, split_k (annotated
+        nuclei of that size), extra_k, merged_k (predicted ones).
     """
     iou = metrics.iou_matrix(annotated, predicted)
     record = {"annotated": iou.shape[0], "predicted": iou.shape[1], "iou_sum": float(iou[iou > 0.5].sum()),
@@ -67,7 +68,7 @@ def quality(stored):
         row, f1_50 ... f1_95, ap_50 ... ap_95 (pooled over the fields), ap (mean of these), pq (pooled), aji (mean over
         fields); means over seeds.
     """
-    sums = stored.drop(columns=["aji", "run_id"], errors="ignore").groupby(["row", "seed"], sort=False).sum(numeric_only=True)
+    sums = stored.groupby(["row", "seed"], sort=False).sum(numeric_only=True)
     both = sums["annotated"] + sums["predicted"]
     table = {}
     for threshold in metrics.IOU_THRESHOLDS:

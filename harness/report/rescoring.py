@@ -77,7 +77,8 @@ def _rescore_field(dataset, folder, method, name):
 def _tables(names, scored):
     records, variants = zip(*scored, strict=True)
     per_tile = evaluation.table_of(names, records)
-    return {"per_tile": per_tile, "per_field": evaluation.per_field(per_tile), "sensitivity": evaluation.sensitivity(variants)}
+    return {"per_tile": per_tile, "per_field": evaluation.per_field(per_tile),
+            "sensitivity": evaluation.sensitivity(variants)}
 
 
 def _renewed(run, tables):
@@ -100,7 +101,8 @@ def stored_prediction(folder, method, name):
     if method == "classical":
         return evaluation.from_labels(_labels(folder, "labels", name))
     maps = evaluation.tiles_of_strip(_read(folder, "tiles", name))
-    return evaluation.Prediction(maps, [nuclei_from_class_map(tile) for tile in maps], _labels(folder, "nuclei", name), {})
+    return evaluation.Prediction(maps, [nuclei_from_class_map(tile) for tile in maps],
+                                 _labels(folder, "nuclei", name), {})
 
 
 def score_objects(results, dataset):
@@ -128,4 +130,5 @@ def _read(folder, kind, name):
     try:
         return imread(Path(folder) / kind / f"{name}.png")
     except OSError as error:
-        raise HarnessError(f"{folder}: cannot read the stored prediction {kind}/{name}.png; run the row again") from error
+        raise HarnessError(f"{folder}: cannot read the stored prediction {kind}/{name}.png; "
+                           "run the row again") from error

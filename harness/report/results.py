@@ -86,7 +86,7 @@ def read_csv(run, path):
 
 
 def stack(results, table_of):
-    """The tables that `table_of` gives for each run, as one DataFrame with the columns row, seed and run_id in front."""
+    """The tables that `table_of` gives for each run, as one DataFrame that begins with row, seed and run_id."""
     keys, tables = [], []
     for name, result in results.items():
         for run in result.runs:

@@ -160,7 +160,7 @@ def timings(results, tiles):
     """
     lines = []
     for result in results.values():
-        seconds = pd.DataFrame([_seconds(run) for run in result.runs]).mean()
+        seconds = pd.DataFrame([_under("seconds_", run.metrics) for run in result.runs]).mean()
         line = {"row": result.name, "title": result.row.title,
                 "step_ms": 1000 * seconds.get("step", np.nan),
                 "tile_ms": 1000 * seconds.get("prediction", np.nan) / tiles if tiles else np.nan}
@@ -170,21 +170,17 @@ def timings(results, tiles):
     return pd.DataFrame(lines)
 
 
-def _seconds(run):
-    return {name.removeprefix("seconds_"): value for name, value in run.metrics.items() if name.startswith("seconds_")}
-
-
 def run_details(results):
-    """One line per run that counts: row, seed, run_id, spec_hash, and everything else its tags say about it."""
+    """One line per run that counts: row, seed, run_id, spec_hash, whatever else its tags say, and its stages."""
+    known = ("row", "seed", "spec_hash", "profile", "dataset", "labels", "method")
     lines = []
-    for result in results.values():
-        for run in result.runs:
-            said = {key.removeprefix("harness."): value for key, value in run.tags.items() if key.startswith("harness.")}
-            versions = {key.removeprefix("versions."): value
-                        for key, value in run.params.items() if key.startswith("versions.")}
-            lines.append({"row": run.row, "seed": run.seed, "run_id": run.run_id, "spec_hash": run.spec_hash,
-                          **{key: value for key, value in said.items()
-                             if key not in ("row", "seed", "spec_hash", "profile", "dataset", "labels", "method")},
-                          "stages": " ".join(f"{stage}:{version}" for stage, version in versions.items())})
+    for run in (run for result in results.values() for run in result.runs):
+        said, stages = _under("harness.", run.tags), _under("versions.", run.params)
+        lines.append({"row": run.row, "seed": run.seed, "run_id": run.run_id, "spec_hash": run.spec_hash,
+                      **{key: value for key, value in said.items() if key not in known},
+                      "stages": " ".join(f"{stage}:{version}" for stage, version in stages.items())})
     return pd.DataFrame(lines)
 
+
+def _under(prefix, values):
+    return {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}

@@ -88,7 +88,8 @@ def make_run(folder, spec, dataset, state="finished"):
     (folder / "spec.json").write_text(json.dumps(spec.model_dump()))
     tags = {f"harness.{key}": str(getattr(spec, key)) for key in ("row", "seed", "profile", "dataset", "digest")}
     return Run(spec.row, spec.seed, md5(str(folder).encode()).hexdigest(), spec.profile, spec.dataset, spec.hash, state,
-               {**evaluation.totals(per_tile), **seconds}, tags | {"harness.version": "0.1.0", "harness.machine": "2 cores"},
+               {**evaluation.totals(per_tile), **seconds},
+               tags | {"harness.version": "0.1.0", "harness.machine": "2 cores"},
                {f"versions.{key}": str(value) for key, value in spec.versions.items()}, folder.as_uri())
 
 
@@ -107,9 +108,10 @@ def resolver(book, dataset):
     def resolve(row, seed):
         entry = book.rows[row]
         learns = entry.method == "network"
-        return registry.Spec(row=row, title=entry.title, method=entry.method, labels=entry.labels, settings=entry.settings,
-                             network=book.network if learns else None, profile="quick", schedule=None,
-                             dataset=dataset.name, digest=dataset.digest, seed=seed, versions={"metrics": 1, "tiles": 1})
+        return registry.Spec(row=row, title=entry.title, method=entry.method, labels=entry.labels,
+                             settings=entry.settings, network=book.network if learns else None, profile="quick",
+                             schedule=None, dataset=dataset.name, digest=dataset.digest, seed=seed,
+                             versions={"metrics": 1, "tiles": 1})
     return resolve
 
 

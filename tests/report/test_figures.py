@@ -51,7 +51,8 @@ def test_the_window_is_where_the_errors_are():
     mask = np.zeros((100, 120), bool)
     mask[80:90, 100:110] = True
     rows, columns = figures._densest(mask)
-    assert mask[rows, columns].sum() == mask.sum() and (rows.stop - rows.start, columns.stop - columns.start) == (25, 30)
+    assert mask[rows, columns].sum() == mask.sum()
+    assert (rows.stop - rows.start, columns.stop - columns.start) == (25, 30)
 
 
 def test_postprocessing_has_four_panels_and_all_classes():

@@ -30,7 +30,8 @@ def test_rows_without_runs_are_not_run_and_strangers_are_passed_over(book, resol
 
 def test_seeds_of_a_network_row_count_each_and_of_a_classical_row_once(book, resolve, seven):
     def seeds(run):
-        return [run._replace(seed=seed, spec_hash=resolve(run.row, seed).hash, run_id=f"{run.row}{seed}") for seed in (2, 1)]
+        return [run._replace(seed=seed, spec_hash=resolve(run.row, seed).hash, run_id=f"{run.row}{seed}")
+                for seed in (2, 1)]
 
     network, classical = seven[0], seven[3]
     results = collect(book, resolve, seeds(network) + seeds(classical))
@@ -48,7 +49,8 @@ def test_ratios_of_sums_are_the_metrics_of_the_runs(book, resolve, seven):
 
 def test_a_class_that_a_tile_lacks_is_left_out_of_its_mean():
     counts = {f"{protocol}_{name}": [1, 1] for protocol in ("paper", "equal") for name in evaluation.COUNTS}
-    tiles = pd.DataFrame({"row": "a", "seed": 0, "field": "f", "dice_nuclei_twice_both": [1, 0], "dice_nuclei_sum": [2, 0],
+    tiles = pd.DataFrame({"row": "a", "seed": 0, "field": "f",
+                          "dice_nuclei_twice_both": [1, 0], "dice_nuclei_sum": [2, 0],
                           "dice_separations_twice_both": 0, "dice_separations_sum": 0} | counts)
     terms = ratios(tiles)
     assert tuple(terms["dice_nuclei"].iloc[0]) == (0.5, 1)

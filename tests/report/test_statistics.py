@@ -9,7 +9,8 @@ from harness.report.statistics import RESAMPLES, bootstrap, interval, paired_tes
 
 def terms(above, below):
     """`above` and `below`: one list per seed, one number per field."""
-    index = pd.MultiIndex.from_product([range(len(above)), [f"f{i}" for i in range(len(above[0]))]], names=["seed", "field"])
+    names = [f"f{i}" for i in range(len(above[0]))]
+    index = pd.MultiIndex.from_product([range(len(above)), names], names=["seed", "field"])
     return pd.DataFrame({"above": np.ravel(above), "below": np.ravel(below)}, index=index)
 
 
