@@ -1,7 +1,8 @@
 """One function over many fields, in processes."""
 
 import os
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import BrokenExecutor, ProcessPoolExecutor
+from functools import cache
 from multiprocessing import get_context
 
 
@@ -26,6 +27,17 @@ def over_fields(function, *columns, workers=None):
     if workers <= 1:
         yield from map(function, *columns)
         return
-    # A fresh interpreter each: forking one that has TensorFlow's threads can hang.
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        yield from pool.map(function, *columns, chunksize=4)
+    try:
+        yield from _pool(workers).map(function, *columns, chunksize=4)
+    except BrokenExecutor:
+        _pool.cache_clear()
+        raise
+
+
+@cache
+def _pool(workers):
+    """Workers that stay for the next stage: each start costs seconds of imports.
+
+    They are fresh interpreters, since forking one that has TensorFlow's threads can hang.
+    """
+    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))

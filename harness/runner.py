@@ -11,10 +11,9 @@ import numpy as np
 import pandas as pd
 from imageio.v3 import imwrite
 
-from harness import evaluation, tiles, tracking
-from harness.classmap import SEPARATION, training_map
+from harness import evaluation, fields, tiles, tracking
+from harness.classmap import SEPARATION
 from harness.errors import HarnessError
-from harness.labels import label_field
 from harness.parallel import over_fields
 
 STATES = Path("runs")
@@ -79,16 +78,8 @@ def _identify(spec, dataset, timings, say):
     names = dataset.splits["test"]
     say(f"{spec.labels}: {len(names)} fields")
     with _timed(timings, "labels"):
-        labels = list(over_fields(partial(_labels_of, dataset, spec.labels, spec.settings), names))
+        labels = list(over_fields(partial(fields.labels_of, dataset, spec.labels, spec.settings), names))
     return [partial(evaluation.from_labels, labelled) for labelled, _ in labels]
-
-
-def _labels_of(dataset, source, settings, name):
-    nuclei = dataset.read_nuclei(name) if source == "manual" else None
-    try:
-        return label_field(source, settings, dataset.read_image(name), nuclei)
-    except HarnessError as error:
-        raise HarnessError(f"{dataset.name}: field {name}: {error}") from error
 
 
 # Network rows: the label images are what the network learns from.
@@ -128,14 +119,9 @@ def labelled_tiles(dataset, split, spec):
     """Tiles of a split with the class maps that the spec's label source gives them; a `TileSet`."""
     from harness.network.training import TileSet
 
-    make = partial(_tiles_of, dataset, spec.labels, spec.settings)
+    make = partial(fields.tiles_of, dataset, spec.labels, spec.settings)
     images, class_maps = zip(*over_fields(make, dataset.splits[split]), strict=True)
     return TileSet(np.concatenate(images), np.concatenate(class_maps))
-
-
-def _tiles_of(dataset, source, settings, name):
-    labels, ignore = _labels_of(dataset, source, settings, name)
-    return tiles.cut(dataset.read_image(name)), tiles.cut(training_map(labels, ignore))
 
 
 def _train(spec, training, validation, say):
@@ -175,7 +161,7 @@ def _score(dataset, predictions, timings, say):
     names = dataset.splits["test"]
     say(f"scoring {len(names)} fields")
     with _timed(timings, "scoring"):
-        scored = list(over_fields(partial(_score_field, dataset), names, predictions))
+        scored = list(over_fields(partial(fields.score, dataset), names, predictions))
     finished, records, variants = zip(*scored, strict=True)
     per_tile = evaluation.table_of(names, records)
 
@@ -187,13 +173,6 @@ def _score(dataset, predictions, timings, say):
         _write_figure(folder, dataset, dict(zip(names, finished, strict=True)))
 
     tracking.log_results(evaluation.totals(per_tile), timings, write_files)
-
-
-def _score_field(dataset, name, prediction):
-    nuclei = dataset.read_nuclei(name)
-    prediction = prediction()
-    return (prediction, evaluation.score_field(prediction, nuclei),
-            evaluation.sensitivity_of_field(prediction, nuclei))
 
 
 def write_predictions(folder, predictions):
