@@ -33,7 +33,8 @@ def consensus(image, settings=Settings()):
 
 
 def _objects_per_cluster(labels, clusters, count):
-    """Objects of a label image in each cluster; an object lies in one cluster only when it is connected."""
+    """Number of objects of a label image in each cluster."""
     on = labels > 0
-    pairs = np.unique(np.stack((clusters[on], labels[on])), axis=1)
-    return np.bincount(pairs[0], minlength=count + 1)
+    span = int(labels.max(initial=0)) + 1
+    pairs = np.unique(clusters[on].astype(np.int64) * span + labels[on])
+    return np.bincount(pairs // span, minlength=count + 1)

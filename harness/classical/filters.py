@@ -19,15 +19,14 @@ def finish(labels, settings):
     ndarray of int32, shape (H, W)
         All 0 when there are more objects than `settings.max_objects`.
     """
-    keep = np.ones(labels.max(initial=0) + 1, bool)
+    area = areas(labels, labels.max(initial=0) + 1)
+    keep = in_size(area, settings) if settings.discard_size else area > 0
+    keep[0] = False
     if settings.discard_border:
         keep[on_border(labels)] = False
-    if settings.discard_size:
-        keep &= in_size(labels, settings.min_diameter, settings.max_diameter)
-    labels = take(np.where(keep, np.arange(len(keep)), 0).astype(np.int32), labels)
+    labels = take(consecutive(keep), labels)
     if settings.fill_holes != "never":
         labels = fill_holes(labels)
-    labels = relabel(labels)
     if settings.max_objects is not None and labels.max(initial=0) > settings.max_objects:
         return np.zeros_like(labels)
     return labels
@@ -38,17 +37,15 @@ def on_border(labels):
     return np.unique(np.concatenate((labels[0], labels[-1], labels[:, 0], labels[:, -1])))
 
 
-def in_size(labels, min_diameter, max_diameter):
-    """For each label, whether its area is within those of disks of the two diameters."""
-    area = areas(labels, labels.max(initial=0) + 1)
-    return (area >= np.pi * min_diameter ** 2 / 4) & (area <= np.pi * max_diameter ** 2 / 4)
+def in_size(area, settings):
+    """Whether areas in pixels are within those of disks of the smallest and the largest diameter."""
+    smallest, largest = (np.pi * diameter ** 2 / 4 for diameter in (settings.min_diameter, settings.max_diameter))
+    return (area >= smallest) & (area <= largest)
 
 
-def relabel(labels):
-    """Number the objects 1..n in the order of their labels."""
-    present = areas(labels, labels.max(initial=0) + 1) > 0
-    present[0] = False
-    return take(np.where(present, np.cumsum(present), 0).astype(np.int32), labels)
+def consecutive(keep):
+    """New numbers 1..n, in their order, for the labels to keep; 0 for the others."""
+    return np.where(keep, np.cumsum(keep), 0).astype(np.int32)
 
 
 def fill_holes(labels):
@@ -60,38 +57,61 @@ def fill_holes(labels):
     Parameters
     ----------
     labels : ndarray of int32, shape (H, W)
+        Without gaps in the numbers 1..n.
 
     Returns
     -------
     ndarray of int32, shape (H, W)
+        Without gaps, in the same order.
     """
     objects = int(labels.max(initial=0))
-    regions, count = label_background(labels)
-    regions = np.where(labels > 0, labels, regions + objects)
+    background, count = label_background(labels)
+    regions = _regions(labels, background, objects)
     first, neighbours = _adjacency(regions, objects + count + 1)
-    return take(_owners(first, neighbours, on_border(regions), objects), regions)
+    owners = _owners(first, neighbours, on_border(regions), objects)
+    left = np.zeros(objects + 1, bool)
+    left[owners[1:]] = True
+    left[0] = False
+    return take(consecutive(left)[owners], regions)
+
+
+@njit(cache=True, nogil=True)
+def _regions(labels, background, objects):
+    """One label image of objects and parts of the background, these numbered after the objects, in place of the latter."""
+    for i in range(labels.shape[0]):
+        for j in range(labels.shape[1]):
+            if background[i, j]:
+                background[i, j] += objects
+            else:
+                background[i, j] = labels[i, j]
+    return background
 
 
 def _adjacency(regions, count):
     """Neighbours of each region, ascending: those of region r are neighbours[first[r]:first[r + 1]]."""
-    keys = np.unique(_touching(regions, count))
+    a, b = np.divmod(np.unique(_touching(regions, count)), count)
+    keys = np.unique(np.concatenate((a * count + b, b * count + a)))
     return np.searchsorted(keys, np.arange(count + 1) * count), keys % count
 
 
 @njit(cache=True, nogil=True)
 def _touching(regions, count):
-    """Pairs (a, b) of 4-neighbours in different regions, as numbers a * count + b, both ways round."""
+    """Pairs (a, b) of regions with 4-neighbours in each other, as numbers a * count + b; most repeats are left out."""
     rows, columns = regions.shape
-    keys = np.empty(4 * regions.size, np.int64)
+    keys = np.empty(2 * regions.size, np.int64)
     n = 0
     for i in range(rows):
+        last = np.int64(-1)
         for j in range(columns):
             here = np.int64(regions[i, j])
-            for y, x in ((i, j + 1), (i + 1, j)):
-                if y < rows and x < columns and regions[y, x] != here:
-                    keys[n] = here * count + regions[y, x]
-                    keys[n + 1] = regions[y, x] * count + here
-                    n += 2
+            if i + 1 < rows and regions[i + 1, j] != here:
+                key = here * count + regions[i + 1, j]
+                keys[n] = key
+                n += key != last
+                last = key
+            if j + 1 < columns and regions[i, j + 1] != here:
+                keys[n] = here * count + regions[i, j + 1]
+                n += 1
     return keys[:n]
 
 
@@ -155,7 +175,9 @@ def areas(labels, count):
     area = np.zeros(count, np.int64)
     for row in labels:
         for label in row:
-            area[label] += 1
+            if label:
+                area[label] += 1
+    area[0] = labels.size - area.sum()
     return area
 
 

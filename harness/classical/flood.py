@@ -32,7 +32,7 @@ def flood(height, seeds, regions):
     ndarray of int32, shape (H, W)
         The number of the seed that reached the pixel; 0 outside the regions and in those without a seed.
     """
-    pixels = np.flatnonzero(seeds)
+    pixels = np.flatnonzero(seeds > 0)
     pixels = pixels[regions.ravel()[pixels] > 0]
     numbers, heights, homes = (a.ravel()[pixels] for a in (seeds, height, regions))
     apart = not _twins(homes, heights)
