@@ -67,8 +67,9 @@ def label_files(source, settings, files, out, workers=None):
         Path(out).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise HarnessError(f"{out}: cannot be written ({error.strerror}); give another folder") from error
-    if files:
-        yield from over_fields(partial(_label_file, source, settings, Path(out)), files, workers=workers)
+    if files:  # whole paths: the working folder of a worker is that of the day it was started
+        whole = [Path(file).resolve() for file in files]
+        yield from over_fields(partial(_label_file, source, settings, Path(out).resolve()), whole, workers=workers)
 
 
 def _label_file(source, settings, out, file):
