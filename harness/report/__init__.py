@@ -3,12 +3,14 @@
 import json
 import math
 import os
+import shutil
 import tempfile
 from functools import partial
 from pathlib import Path
 
 import pandas as pd
 
+from harness import tracking
 from harness.errors import HarnessError
 from harness.report import claims, html, markdown, objects, tables
 from harness.report.rescoring import rescore_all, same_prediction, score_objects
@@ -16,8 +18,11 @@ from harness.report.results import METRICS, collect, read_csv, same_hash, stack
 
 __all__ = ["write"]
 
+OWN_TABLES = ("effect", "claims", "sensitivity", "quality", "errors", "timings")
 
-def write(registry, resolve, dataset, profile, runs, out, figures=True, recompute=False):
+
+def write(registry, resolve, dataset, profile, runs, out, figures=True, recompute=False,
+          predictions=False):
     """Write the report of one data set and profile.
 
     Parameters
@@ -37,6 +42,9 @@ def write(registry, resolve, dataset, profile, runs, out, figures=True, recomput
     recompute : bool
         Whether to score the stored predictions again rather than to read the scores. A run whose code of scoring alone
         has changed is then not stale.
+    predictions : bool
+        Whether to copy what the first run of each network row predicted: predictions/<row>/nuclei/<field>.png, label
+        images, and predictions/<row>/tiles/<field>.png, the class maps of the field's tiles side by side.
 
     Returns
     -------
@@ -50,6 +58,7 @@ def write(registry, resolve, dataset, profile, runs, out, figures=True, recomput
     """
     out = Path(out)
     _check_replaceable(out)
+    _check_names(registry.tables)
     content = gather(registry, resolve, dataset, profile, runs, figures, recompute)
     results = as_json(content)
     try:
@@ -57,6 +66,8 @@ def write(registry, resolve, dataset, profile, runs, out, figures=True, recomput
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as beside:
             new = Path(beside) / "new"
             _write_folder(new, content, results, dataset, figures)
+            if predictions:
+                _copy_predictions(new / "predictions", content["results"])
             if out.exists():
                 os.replace(out, Path(beside) / "old")
             os.replace(new, out)
@@ -68,6 +79,13 @@ def write(registry, resolve, dataset, profile, runs, out, figures=True, recomput
 def _check_replaceable(out):
     if out.exists() and (not out.is_dir() or any(out.iterdir()) and not (out / "results.json").exists()):
         raise HarnessError(f"{out}: is there and is no report; give a new or empty folder, or an earlier report's")
+
+
+def _check_names(names):
+    for name in names:
+        if name in OWN_TABLES or not name.strip(".") or set(name) & set('/\\:'):
+            raise HarnessError(f"table '{name}': its file in the report cannot have this name; call it something else "
+                               f"than {', '.join(OWN_TABLES)}, without slashes")
 
 
 def gather(registry, resolve, dataset, profile, runs, objects_too=True, recompute=False):
@@ -132,8 +150,7 @@ def as_json(content):
         "recomputed": content["recomputed"], "runs": runs, "left_out": left_out,
         "tables": {name: {"title": table.title, "metrics": table.metrics, "cells": cells[name]}
                    for name, table in content["registry"].tables.items()},
-        **{name: _records(content[name]) for name in ("effect", "claims", "sensitivity", "quality", "errors", "timings",
-                                                    "run_details")}})
+        **{name: _records(content[name]) for name in (*OWN_TABLES, "run_details")}})
 
 
 def _cell_json(cell, result):
@@ -160,7 +177,7 @@ def _write_folder(folder, content, results, dataset, figures):
         (folder / name).mkdir(parents=True)
     for name, table in content["scores"].groupby("table", sort=False):
         table.to_csv(folder / "tables" / f"{name}.csv", index=False)
-    for name in ("effect", "claims", "sensitivity", "quality", "errors", "timings"):
+    for name in OWN_TABLES:
         content[name].to_csv(folder / "tables" / f"{name}.csv", index=False)
     content["per_field"].to_csv(folder / "per_image.csv", index=False)
     (folder / "results.json").write_text(json.dumps(results, indent=1, ensure_ascii=False), encoding="utf-8")
@@ -171,3 +188,11 @@ def _write_folder(folder, content, results, dataset, figures):
     text = markdown.document(content)
     (folder / "report.md").write_text(text, encoding="utf-8")
     (folder / "report.html").write_text(html.page(text, folder), encoding="utf-8")
+
+
+def _copy_predictions(folder, results):
+    """Of network rows alone: classical label images are made again in seconds."""
+    for name, result in results.items():
+        if result.row.method == "network" and result.runs:
+            first = min(result.runs, key=lambda run: run.seed)
+            shutil.copytree(tracking.artifact(first, "predictions"), folder / name)

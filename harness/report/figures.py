@@ -202,8 +202,9 @@ def learning_curves(history, titles):
 def _examples(result, field_scores, dataset):
     """Best, median and worst field of a row: (heading, image, annotated, predicted) of each."""
     ranked = field_scores.loc[result.name, "jaccard_equal"].dropna().sort_values(ascending=False, kind="stable")
-    examples = []
-    for rank, at in (("best", 0), ("median", len(ranked) // 2), ("worst", len(ranked) - 1)) if len(ranked) > 2 else ():
+    examples, last = [], len(ranked) - 1
+    places = {last // 2: "median", last: "worst", 0: "best"} if len(ranked) else {}
+    for at, rank in sorted(places.items()):
         name = ranked.index[at]
         stored = tracking.artifact(result.runs[0], f"predictions/nuclei/{name}.png")
         if stored:

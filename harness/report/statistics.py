@@ -36,14 +36,16 @@ def bootstrap(terms):
     Returns
     -------
     (1 + RESAMPLES,) float64 ndarray
-        The mean over seeds of the ratio of sums over fields: first on the fields as they are, then on each resample.
+        The mean over seeds of the ratio of sums over fields: first on the fields as they are, then on each resample
+        (NaN for a single field, which tells nothing about others).
         Two rows scored on the same fields see the same resamples, so their values can be subtracted.
     """
     above, below = (terms[column].unstack("field", sort=False).sort_index(axis=1).to_numpy(float)
                     for column in ("above", "below"))
     drawn = np.vstack([np.ones(above.shape[1], np.float32), resampled_fields(above.shape[1])])
     with np.errstate(invalid="ignore"):
-        return (drawn @ above.T / (drawn @ below.T)).mean(axis=1)
+        values = (drawn @ above.T / (drawn @ below.T)).mean(axis=1)
+    return values if above.shape[1] > 1 else np.append(values[0], np.full(RESAMPLES, np.nan))
 
 
 def interval(values):

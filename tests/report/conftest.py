@@ -121,6 +121,11 @@ def damage():
 
 
 @pytest.fixture(scope="session")
+def make():
+    return make_run
+
+
+@pytest.fixture(scope="session")
 def small():
     return cropped()
 

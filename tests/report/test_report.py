@@ -1,6 +1,7 @@
 import json
 import re
 import time
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -141,6 +142,25 @@ def test_a_registry_of_ones_own(tmp_path, book, small, seven, resolve):
     assert "My rows \\| yours" in (tmp_path / "report" / "report.md").read_text()
 
 
+@pytest.mark.parametrize("name", ["claims", "a/b", ".."])
+def test_tables_whose_name_cannot_be_a_file_are_refused(tmp_path, book, small, resolve, name):
+    own = book.model_copy(update={"tables": {name: book.tables["dice"]}})
+    with pytest.raises(HarnessError, match="call it something else"):
+        report.write(own, resolve, small, "quick", [], tmp_path / "report")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("count", [1, 2])
+def test_few_fields(tmp_path, book, resolve, small, make, count):
+    few = replace(small, splits=small.splits | {"test": small.splits["test"][:count]})
+    run = make(tmp_path / "run", resolve("classical-shape-shape", 0), few)
+    results = report.write(book, resolve, few, "quick", [run], tmp_path / "report")
+    low, = [cell["low"] for cell in results["tables"]["dice"]["cells"]
+            if (cell["row"], cell["metric"]) == (run.row, "dice_nuclei")]
+    assert (low is None) == (count == 1)
+    assert (tmp_path / "report" / "figures" / "fields-classical-shape-shape.png").exists()
+
+
 # ---- the folder
 
 
@@ -168,11 +188,11 @@ def test_an_earlier_report_stays_when_writing_fails(tmp_path, monkeypatch, book,
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
 
 
-@pytest.mark.parametrize("make", [lambda out: out.write_text("a file"),
-                                  lambda out: (out.mkdir(), (out / "thesis.txt").write_text("years"))])
-def test_what_is_no_report_is_not_replaced(tmp_path, book, resolve, small, make):
+@pytest.mark.parametrize("put", [lambda out: out.write_text("a file"),
+                                 lambda out: (out.mkdir(), (out / "thesis.txt").write_text("years"))])
+def test_what_is_no_report_is_not_replaced(tmp_path, book, resolve, small, put):
     out = tmp_path / "report"
-    make(out)
+    put(out)
     with pytest.raises(HarnessError, match="is no report"):
         report.write(book, resolve, small, "quick", [], out)
     assert out.is_file() or (out / "thesis.txt").exists()

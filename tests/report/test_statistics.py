@@ -48,6 +48,11 @@ def test_fields_in_another_order_give_the_same_values():
     assert np.array_equal(bootstrap(one), bootstrap(one.iloc[::-1]))
 
 
+def test_a_single_field_has_a_value_and_no_interval():
+    value, low, high = interval(bootstrap(terms([[1]], [[2]])))
+    assert value == 0.5 and np.isnan([low, high]).all()
+
+
 def test_undefined_everywhere_is_undefined():
     assert np.isnan(interval(bootstrap(terms([[0, 0]], [[0, 0]])))).all()
 
