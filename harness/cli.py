@@ -28,6 +28,8 @@ TrackingUri = Annotated[str | None, typer.Option(envvar="MLFLOW_TRACKING_URI", h
                                                  "sqlite:///mlflow.db when left out")]
 File = Annotated[Path | None, typer.Option(help="a registry of one's own; the paper's tables when left out")]
 Out = Annotated[Path, typer.Option(help="folder of the report")]
+Predictions = Annotated[bool, typer.Option("--predictions", help="put the test predictions of the network rows beside "
+                                           "the report, as label PNGs")]
 AsJson = Annotated[bool, typer.Option("--json", help="for scripts")]
 
 
@@ -47,11 +49,11 @@ def main():
 @app.command()
 def reproduce(dataset: Dataset = "synthetic", data_dir: DataDir = None, profile: ProfileName = None,
               seed: Seeds = None, tracking_uri: TrackingUri = None, file: File = None,
-              out: Out = Path("report")):
+              out: Out = Path("report"), predictions: Predictions = False):
     """Run every row of the registry and write the report: the main job."""
     session = _Session(dataset, data_dir, profile, tracking_uri, file)
     code = session.run(list(session.registry.rows), seed or [0])
-    session.report(out)
+    session.report(out, predictions=predictions)
     raise typer.Exit(code)
 
 
@@ -66,9 +68,10 @@ def run(rows: Annotated[list[str], typer.Argument(help="row ids, see harness lis
 @app.command()
 def report(dataset: Dataset = "synthetic", data_dir: DataDir = None, profile: ProfileName = None,
            tracking_uri: TrackingUri = None, file: File = None, out: Out = Path("report"),
-           recompute: Annotated[bool, typer.Option(help="score the stored predictions again")] = False):
+           predictions: Predictions = False,
+           recompute: Annotated[bool, typer.Option("--recompute", help="score the stored predictions again")] = False):
     """Write the tables and figures of the runs that are in the tracking store."""
-    _Session(dataset, data_dir, profile, tracking_uri, file).report(out, recompute)
+    _Session(dataset, data_dir, profile, tracking_uri, file).report(out, recompute=recompute, predictions=predictions)
 
 
 @app.command("list")
@@ -279,10 +282,10 @@ class _Session:
             return f"finished, n = {len({run.seed for run in current})}"
         return "stale" if finished else runs[0].state
 
-    def report(self, out, recompute=False):
+    def report(self, out, **options):
         from harness import report
 
-        report.write(self.registry, self.spec, self.dataset, self.profile, self.runs(), out, recompute=recompute)
+        report.write(self.registry, self.spec, self.dataset, self.profile, self.runs(), out, **options)
         console.print(f"wrote {out / 'report.md'}")
 
 

@@ -21,8 +21,12 @@ def runs():
     return tracking.runs()
 
 
+def results_rows(results):
+    return {entry["row"] for entry in results["runs"]}
+
+
 def test_reproduce_runs_every_row_records_it_and_writes_the_tables(harness, fields, tiny, tmp_path):
-    code, out, err = harness("reproduce", "--dataset", fields, "--file", tiny, *SMOKE)
+    code, out, err = harness("reproduce", "--dataset", fields, "--file", tiny, "--predictions", *SMOKE)
     assert code == 0, err
     done = runs()
     assert {run.row for run in done} == set(json.loads(harness("list", "--json", "--dataset", fields, "--file", tiny,
@@ -37,6 +41,10 @@ def test_reproduce_runs_every_row_records_it_and_writes_the_tables(harness, fiel
         assert {"row", "seed", "profile", "dataset", "spec_hash"} <= set(entry)
     text = (tmp_path / "report" / "report.md").read_text()
     assert "0.958" in text and "0.838" in text
+
+    kept = [path.relative_to(tmp_path / "report/predictions") for path in (tmp_path / "report/predictions").rglob("*.png")]
+    assert {path.parts[0] for path in kept} == {row for row in results_rows(results) if row.startswith("network")}
+    assert len(kept) == 3 * 2 * 2
 
     again = harness("reproduce", "--dataset", fields, "--file", tiny, *SMOKE)
     assert again[0] == 0 and again[1].count("done before") == 7
