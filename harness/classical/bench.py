@@ -17,7 +17,7 @@ from harness.errors import HarnessError
 
 HERE = "harness"
 TOGETHER = "all together"
-_ONE_THREAD = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")}
+_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
 
 
 @dataclass(frozen=True)
@@ -116,7 +116,8 @@ def run_reference(images, configurations, settings, interpreter, repeats=1):
 
 def _call(*command):
     try:
-        done = subprocess.run(list(map(str, command)), env={**os.environ, **_ONE_THREAD}, capture_output=True, text=True)
+        done = subprocess.run(list(map(str, command)), env={**os.environ, **_ONE_THREAD},
+                              capture_output=True, text=True)
     except OSError as error:
         raise HarnessError(f"{command[0]} cannot be run as a Python that has CellProfiler: {error.strerror}") from None
     if done.returncode:

@@ -51,8 +51,8 @@ def consecutive(keep):
 def fill_holes(labels):
     """Give holes to the object around them, and objects that lie wholly within another one to that one.
 
-    A hole is a 4-connected part of the background off the image border. Of any size, it is filled when it touches one object
-    only; an object from which every way out leads through one other object is absorbed by that one.
+    A hole is a 4-connected part of the background off the image border. Of any size, it is filled when it
+    touches one object only; an object from which every way out leads through one other object is absorbed by it.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def fill_holes(labels):
 
 @njit(cache=True, nogil=True)
 def _regions(labels, background, objects):
-    """One label image of objects and parts of the background, these numbered after the objects, in place of the latter."""
+    """Objects and parts of the background in one label image, these numbered after those (in place)."""
     for i in range(labels.shape[0]):
         for j in range(labels.shape[1]):
             if background[i, j]:

@@ -15,9 +15,9 @@ _OUTSIDE = -1
 def flood(height, seeds, regions):
     """Grow seeds over the regions that hold them, lowest pixels first, without lines between the objects.
 
-    Regions do not touch, so each is flooded by itself, and one with a single seed becomes that object. But where two seeds
-    of a region are equally high, the one that CellProfiler's heap yields first depends on all that is in it:
-    then all regions share one heap.
+    Regions do not touch, so each is flooded by itself, and one with a single seed becomes that object. But where
+    two seeds of a region are equally high, the one that CellProfiler's heap yields first depends on all that is
+    in it: then all regions share one heap.
 
     Parameters
     ----------
@@ -109,7 +109,7 @@ def _framed(pixel, width):
 
 @njit(cache=True, nogil=True)
 def _drain(labels, height, width, keys, places, size, waiting):
-    """Pop the lowest, oldest pixel, label its unlabelled neighbours and push them, until none is waiting for a label."""
+    """Pop the lowest, oldest pixel, label and push its unlabelled neighbours, until no pixel waits for a label."""
     steps = np.array((-width, -1, 1, width, -width - 1, -width + 1, width - 1, width + 1))
     age = 0
     while size and age < waiting:
@@ -124,8 +124,8 @@ def _drain(labels, height, width, keys, places, size, waiting):
                 size = _push(keys, places, size, height[neighbour] | age, neighbour)
 
 
-# A binary heap of keys (height, then age) and the places of their pixels. Equal keys, which only seeds can have, take the
-# order that the textbook sifting leaves them in: it shows in CellProfiler's labels.
+# A binary heap of keys (height, then age) and the places of their pixels. Equal keys, which only seeds can have,
+# take the order that the textbook sifting leaves them in: it shows in CellProfiler's labels.
 
 @njit(cache=True, nogil=True, inline="always")
 def _push(keys, places, size, key, place):

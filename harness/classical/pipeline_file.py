@@ -38,7 +38,8 @@ def pipeline_text(configurations, settings):
     for configuration in configurations:
         objects = _name(configuration)
         modules += [
-            ("IdentifyPrimaryObjects", 15, _notes(configuration, settings), _identify(configuration, objects, settings)),
+            ("IdentifyPrimaryObjects", 15, _notes(configuration, settings),
+             _identify(configuration, objects, settings)),
             ("ConvertObjectsToImage", 1, "", _convert(objects)),
             ("SaveImages", 16, "", _save(configuration, objects)),
         ]
@@ -48,8 +49,9 @@ def pipeline_text(configurations, settings):
 
 
 def _module(number, name, revision, notes, settings):
-    about = [f"module_num:{number}", "svn_version:'Unknown'", f"variable_revision_number:{revision}", "show_window:False",
-             f"notes:{[notes] if notes else []}", "batch_state:array([], dtype=uint8)", "enabled:True", "wants_pause:False"]
+    about = [f"module_num:{number}", "svn_version:'Unknown'", f"variable_revision_number:{revision}",
+             "show_window:False", f"notes:{[notes] if notes else []}", "batch_state:array([], dtype=uint8)",
+             "enabled:True", "wants_pause:False"]
     return "\n".join([f"{name}:[{'|'.join(about)}]", *(f"    {words}:{value}" for words, value in settings)])
 
 
@@ -62,8 +64,8 @@ def _notes(configuration, settings):
     seeds, lines = parse_configuration(configuration)
     notes = f"Seeds by {seeds}, lines by {lines}."
     if settings.version == "3.1.9":
-        notes += (" Made for the threshold of CellProfiler 3.1.9. CellProfiler 4 finds a lower one by about 1/256 of the "
-                  "range of intensities.")
+        notes += (" Made for the threshold of CellProfiler 3.1.9. CellProfiler 4 finds a lower one by about 1/256 "
+                  "of the range of intensities.")
     return notes
 
 

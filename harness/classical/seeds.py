@@ -12,7 +12,7 @@ _FULL_WIDTH = 2.35
 _LOW_RESOLUTION_OVER = 10
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=1)
 def jitter(shape):
     """The noise, under 0.001 pixel, by which CellProfiler makes maxima of a distance transform unique."""
     return np.random.RandomState(0).uniform(0, 0.001, shape)
@@ -50,7 +50,7 @@ def _convolve(image, kernel):
     return ndimage.convolve1d(rows, kernel, axis=1, mode="constant")
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=1)
 def _weight(shape, size):
     return _convolve(np.ones(shape), _kernel(size))
 
@@ -91,7 +91,7 @@ def _maxima_at_low_resolution(height, regions, settings):
 
 
 def _disk(distance):
-    """Offsets within a suppression distance without the centre, nearest first, so that most pixels are dismissed early."""
+    """Offsets within a suppression distance, but not 0; nearest first, so that most pixels are dismissed early."""
     radius = max(1, distance - 0.5)
     reach = int(radius)
     i, j = np.mgrid[-reach:reach + 1, -reach:reach + 1].reshape(2, -1)

@@ -110,7 +110,8 @@ _RULES = {
     "suppression": (lambda value: value is None or _is_length(value), "pixels, at least 0, or None for automatic"),
     "low_resolution": _CHOICE,
     "fill_holes": _one_of(FILL_HOLES),
-    "max_objects": (lambda value: value is None or (_whole(value) and value >= 0), "a whole number or None for no limit"),
+    "max_objects": (lambda value: value is None or (_whole(value) and value >= 0),
+                    "a whole number or None for no limit"),
 }
 
 

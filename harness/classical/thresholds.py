@@ -4,8 +4,9 @@ Both iterate `s <- (b - f) / (ln b - ln f)`, with `b` the mean of the pixels up 
 intensities from which their minimum is taken. They differ in where they stop, and 3.1.9 returns a value about
 1/256 of the range above the fixed point.
 
-The means are sums in single precision, pairwise in blocks of 128 as the NumPy of CellProfiler's time took them. Newer NumPy
-sums in another order, and one unit in the last place of the threshold is a pixel now and then.
+The means come from sums in single precision, pairwise in blocks of 128 within buffers of 8192, as the NumPy of
+CellProfiler's time took them. NumPy 2 sums in another order, and one unit in the last place of the threshold is a
+pixel now and then.
 """
 
 import numpy as np
@@ -63,7 +64,7 @@ def minimum_cross_entropy(values, version):
 
 
 def _of_logarithms(values):
-    """CellProfiler 4's log option: a floor 1/256 of the range above the lowest value, then logarithms stretched to 0..1."""
+    """CellProfiler 4's log option: a floor 1/256 of the range above the minimum, then logarithms stretched to 0..1."""
     lowest, highest = float(values.min()), float(values.max())
     floor = lowest + (highest - lowest) / 256 + float(np.finfo(values.dtype).eps)
     if floor <= 0:

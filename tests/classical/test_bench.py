@@ -1,4 +1,4 @@
-"""The benchmark: what it reports here, and beside the real CellProfiler where HARNESS_CELLPROFILER_PYTHON names its Python."""
+"""The benchmark, here and, where HARNESS_CELLPROFILER_PYTHON names its Python, beside the real CellProfiler."""
 
 import os
 import sys

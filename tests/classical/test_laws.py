@@ -62,7 +62,8 @@ def test_flips_and_rotations_commute_with_threshold_and_foreground(seed, version
 @law
 @given(seeds, configurations, versions)
 def test_sizes_are_in_range_before_holes_are_filled_again(seed, configuration, version):
-    labels = identify(field(seed), configuration, Settings(version, min_diameter=8, max_diameter=20, fill_holes="never"))
+    chosen = Settings(version, min_diameter=8, max_diameter=20, fill_holes="never")
+    labels = identify(field(seed), configuration, chosen)
     areas = np.bincount(labels.ravel())[1:]
     assert ((areas >= np.pi * 16) & (areas <= np.pi * 100)).all()
 
@@ -127,7 +128,8 @@ def test_fields_with_too_many_objects_are_emptied():
 @pytest.mark.parametrize("version", ["3.1.9", "4"])
 @pytest.mark.parametrize("configuration", CONFIGURATIONS)
 @pytest.mark.parametrize("image", [
-    np.zeros((60, 70), np.uint16), np.full((60, 70), 255, np.uint8), np.full((60, 70), 0.25), np.zeros((1, 1), np.uint8)],
+    np.zeros((60, 70), np.uint16), np.full((60, 70), 255, np.uint8), np.full((60, 70), 0.25),
+    np.zeros((1, 1), np.uint8)],
     ids=["empty", "saturated", "constant", "one pixel"])
 def test_one_flat_region_is_no_nucleus(image, configuration, version):
     """At or above its own value as threshold all is foreground, which is larger, or smaller, than a nucleus."""
@@ -135,7 +137,8 @@ def test_one_flat_region_is_no_nucleus(image, configuration, version):
 
 
 def test_a_flat_image_is_one_object_when_it_has_the_size_of_one():
-    np.testing.assert_array_equal(identify(np.full((20, 20), 9, np.uint16), "shape/shape", Settings(bounds=(0, 1e-5))), 1)
+    image = np.full((20, 20), 9, np.uint16)
+    np.testing.assert_array_equal(identify(image, "shape/shape", Settings(bounds=(0, 1e-5))), 1)
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.uint32, np.float32, np.float64, bool, ">u2"])
@@ -150,8 +153,9 @@ def test_types_are_scaled_as_cellprofiler_loads_them(dtype):
 
 
 @pytest.mark.parametrize("image, word", [
-    (np.zeros((3, 4, 3)), "shape"), (np.zeros(5), "shape"), (np.zeros((0, 4)), "shape"), (np.full((4, 4), np.nan), "finite"),
-    (np.full((4, 4), np.inf), "finite"), (np.zeros((4, 4), complex), "complex"), (np.full((4, 4), "a"), "type")])
+    (np.zeros((3, 4, 3)), "shape"), (np.zeros(5), "shape"), (np.zeros((0, 4)), "shape"),
+    (np.full((4, 4), np.nan), "finite"), (np.full((4, 4), np.inf), "finite"), (np.zeros((4, 4), complex), "complex"),
+    (np.full((4, 4), "a"), "type")])
 def test_what_is_no_grey_image_is_refused(image, word):
     with pytest.raises(HarnessError, match=word):
         identify(image, "shape/intensity")

@@ -47,8 +47,8 @@ def test_the_papers_settings():
     (4, "Yes", {"discard_border": True}), (7, "5", {"seed_smoothing": 5}), (11, "No", {"seed_smoothing": 5}),
     (8, "4.5", {"suppression": 4.5}), (12, "No", {"suppression": 4.5}), (9, "No", {"low_resolution": False}),
     (10, "Never", {"fill_holes": "never"}), (13, "Erase", {"max_objects": 40}), (14, "40", {"max_objects": 40}),
-    (19, "2.0", {"threshold_smoothing": 2.0}), (20, "1.1", {"correction": 1.1}), (21, "0.1,0.5", {"bounds": (0.1, 0.5)}),
-    (25, "Yes", {"version": "4", "log_transform": True})])
+    (19, "2.0", {"threshold_smoothing": 2.0}), (20, "1.1", {"correction": 1.1}),
+    (21, "0.1,0.5", {"bounds": (0.1, 0.5)}), (25, "Yes", {"version": "4", "log_transform": True})])
 def test_every_setting_is_written(place, value, changed):
     assert _identify("shape/shape", **changed)[place] == value
     assert _identify("shape/shape")[place] != value

@@ -146,7 +146,7 @@ def test_flood_follows_the_rule(mask, seed):
 
 
 def test_a_pixel_below_its_parent_goes_first():
-    """Left seed on a peak: the low ground behind the wall is its own before the right seed climbs (scikit-image < 0.25)."""
+    """From a seed on a peak the flood runs down at once, unless the other seed is lower (scikit-image < 0.25)."""
     height = np.array([[9.0, 1, 1, 1, 1, 5, 6]])
     seeds = np.array([[1, 0, 0, 0, 0, 0, 2]], np.int32)
     np.testing.assert_array_equal(flood(height, seeds, np.ones((1, 7), np.int32)), [[1, 2, 2, 2, 2, 2, 2]])
@@ -205,8 +205,9 @@ def test_labels_are_numbered_without_gaps_in_order():
 
 @pytest.mark.parametrize("wrong", [
     {"version": "5"}, {"min_diameter": 0}, {"min_diameter": 20, "max_diameter": 10}, {"correction": 0},
-    {"bounds": (0.5, 0.1)}, {"threshold_smoothing": -1}, {"suppression": -2}, {"seed_smoothing": 2.5}, {"fill_holes": "sometimes"},
-    {"log_transform": True}, {"min_diameter": "ten"}, {"correction": float("nan")}, {"discard_border": "yes"},
+    {"bounds": (0.5, 0.1)}, {"threshold_smoothing": -1}, {"suppression": -2}, {"seed_smoothing": 2.5},
+    {"fill_holes": "sometimes"}, {"log_transform": True}, {"min_diameter": "ten"}, {"correction": float("nan")},
+    {"discard_border": "yes"},
     {"bounds": (0.5,)}, {"min_diameter": 10.5}])
 def test_impossible_settings_are_refused_by_name(wrong):
     with pytest.raises(HarnessError, match=next(iter(wrong)).split("_")[-1]):
