@@ -14,7 +14,7 @@ from harness import tracking
 from harness.errors import HarnessError
 from harness.report import claims, html, markdown, objects, tables
 from harness.report.rescoring import rescore_all, same_prediction, score_objects
-from harness.report.results import METRICS, collect, read_csv, same_hash, stack
+from harness.report.results import METRICS, collect, read_all, runs_of, same_hash, stack
 
 __all__ = ["write"]
 
@@ -91,10 +91,10 @@ def _check_names(names):
 def gather(registry, resolve, dataset, profile, runs, objects_too=True, recompute=False):
     """Everything a report says, as DataFrames, by name; nothing is drawn or written yet."""
     results = collect(registry, resolve, runs, same_prediction if recompute else same_hash)
-    results, table_of = _sources(results, dataset, recompute)
-    stored = {name: stack(results, partial(table_of, name)) for name in ("per_field", "sensitivity")}
+    results, tables_of = _sources(results, dataset, recompute)
+    stored = {name: tables_of(name, results) for name in ("per_field", "sensitivity")}
     of_objects = score_objects(results, dataset) if objects_too else pd.DataFrame()
-    boot = tables.resampled(results, lambda row: stack(row, partial(table_of, "per_tile")))
+    boot = tables.resampled(results, partial(tables_of, "per_tile"))
     scores = tables.scores(registry, results, boot)
     published = {(cell.row, cell.metric): cell.published for cell in scores.itertuples()}
     fields = _mean_over_seeds(stored["per_field"])
@@ -108,20 +108,21 @@ def gather(registry, resolve, dataset, profile, runs, objects_too=True, recomput
         "claims": claims.check(claims.Evidence(results, boot, fields, published)),
         "sensitivity": sensitivity,
         "quality": _or_empty(objects.quality, of_objects), "errors": _or_empty(objects.errors, of_objects),
-        "timings": tables.timings(results, _count_tiles(results, table_of)),
+        "timings": tables.timings(results, _count_tiles(results, tables_of)),
         "run_details": tables.run_details(results), "figures": []}
 
 
 def _sources(results, dataset, recompute):
-    """The runs that count, and a function that gives a table of one of them by name: as stored, or scored today."""
+    """The runs that count, and a function that gives a table of them by name: as stored, or scored today."""
     if not recompute:
-        return results, lambda name, run: read_csv(run, f"{name}.csv")
+        return results, lambda name, of: read_all(of, f"{name}.csv")
     results, again = rescore_all(results, dataset)
-    return results, lambda name, run: again[run.run_id][name]
+    return results, lambda name, of: stack(of, lambda run: again[run.run_id][name])
 
 
-def _count_tiles(results, table_of):
-    return next((len(table_of("per_tile", run)) for result in results.values() for run in result.runs), 0)
+def _count_tiles(results, tables_of):
+    done = [result._replace(runs=result.runs[:1]) for result in results.values() if result.runs]
+    return len(tables_of("per_tile", {done[0].name: done[0]})) if done else 0
 
 
 def _mean_over_seeds(per_field):
@@ -140,7 +141,7 @@ def as_json(content):
     """What results.json holds: every cell with the runs behind it, and every run with its metrics."""
     results, scores = content["results"], content["scores"]
     runs = [{**{key: getattr(run, key) for key in ("row", "seed", "run_id", "profile", "dataset", "spec_hash")},
-             "metrics": run.metrics} for result in results.values() for run in result.runs]
+             "metrics": run.metrics} for run in runs_of(results)]
     left_out = [{"row": run.row, "seed": run.seed, "run_id": run.run_id, "state": why}
                 for result in results.values() for run, why in result.left_out]
     cells = {name: [_cell_json(cell, results[cell["row"]]) for cell in _records(scores[scores["table"] == name])]

@@ -13,6 +13,7 @@ from harness.errors import HarnessError
 from harness.parallel import over_fields
 from harness.postprocess import nuclei_from_class_map
 from harness.report import objects
+from harness.report.results import runs_of
 
 # Stages that come after what is stored: a run is not outdated by a change of these if it is scored again.
 STAGES = ("metrics", "evaluation")
@@ -55,7 +56,7 @@ def rescore_all(results, dataset):
     work = [(_predictions(run), result.row.method, name)
             for result in results.values() for run in result.runs for name in names]
     scored = list(over_fields(partial(_rescore_field, dataset), *zip(*work, strict=True))) if work else []
-    runs = [run for result in results.values() for run in result.runs]
+    runs = runs_of(results)
     tables = {run.run_id: _tables(names, scored[at * len(names):(at + 1) * len(names)]) for at, run in enumerate(runs)}
     return {name: result._replace(runs=[_renewed(run, tables) for run in result.runs])
             for name, result in results.items()}, tables
@@ -113,7 +114,7 @@ def score_objects(results, dataset):
     DataFrame
         row, seed, run_id, field and the record; without the runs that stored no predictions.
     """
-    kept = [(run, tracking.artifact(run, "predictions")) for result in results.values() for run in result.runs]
+    kept = [(run, tracking.artifact(run, "predictions")) for run in runs_of(results)]
     records = []
     for name in dataset.splits["test"]:
         annotated = dataset.read_nuclei(name)

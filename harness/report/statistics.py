@@ -9,6 +9,7 @@ from scipy.stats import wilcoxon
 RESAMPLES = 10_000
 LEVEL = 0.95
 SEED = 0
+BLOCK = 16  # seeds at once: hundreds would fill the memory
 
 
 class Interval(NamedTuple):
@@ -43,8 +44,10 @@ def bootstrap(terms):
     above, below = (terms[column].unstack("field", sort=False).sort_index(axis=1).to_numpy(float)
                     for column in ("above", "below"))
     drawn = np.vstack([np.ones(above.shape[1], np.float32), resampled_fields(above.shape[1])])
+    blocks = range(0, len(above), BLOCK)
     with np.errstate(invalid="ignore"):
-        values = (drawn @ above.T / (drawn @ below.T)).mean(axis=1)
+        values = sum((drawn @ above[at:at + BLOCK].T / (drawn @ below[at:at + BLOCK].T)).sum(axis=1) for at in blocks)
+    values /= len(above)
     return values if above.shape[1] > 1 else np.append(values[0], np.full(RESAMPLES, np.nan))
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from harness.metrics import PROTOCOLS
-from harness.report.results import ratios
+from harness.report.results import ratios, runs_of
 from harness.report.statistics import bootstrap, interval
 
 DECIMALS = 3
@@ -174,7 +174,7 @@ def run_details(results):
     """One line per run that counts: row, seed, run_id, spec_hash, whatever else its tags say, and its stages."""
     known = ("row", "seed", "spec_hash", "profile", "dataset", "labels", "method")
     lines = []
-    for run in (run for result in results.values() for run in result.runs):
+    for run in runs_of(results):
         said, stages = _under("harness.", run.tags), _under("versions.", run.params)
         lines.append({"row": run.row, "seed": run.seed, "run_id": run.run_id, "spec_hash": run.spec_hash,
                       **{key: value for key, value in said.items() if key not in known},

@@ -39,6 +39,16 @@ def test_seeds_of_a_network_row_count_each_and_of_a_classical_row_once(book, res
     assert len(results[classical.row].runs) == 1
 
 
+def test_tables_of_runs_stand_one_below_the_other(tmp_path, book, resolve, seven):
+    one, other, bare = (seven[at]._replace(artifacts=(tmp_path / str(at)).as_uri()) for at in range(3))
+    for at, text in enumerate(("a,b\n1,x\n2,\n", "b,a\r\ny,3\r\n")):
+        (tmp_path / str(at)).mkdir()
+        (tmp_path / str(at) / "t.csv").write_bytes(text.encode())
+    table = read_all(collect(book, resolve, [one, other, bare]), "t.csv")
+    assert table["row"].tolist() == [one.row, one.row, other.row]
+    assert table["a"].tolist() == [1, 2, 3] and table["b"].fillna("").tolist() == ["x", "", "y"]
+
+
 def test_ratios_of_sums_are_the_metrics_of_the_runs(book, resolve, seven):
     terms = ratios(read_all(collect(book, resolve, seven), "per_tile.csv"))
     for run in seven:
