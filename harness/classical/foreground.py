@@ -3,10 +3,10 @@
 from functools import lru_cache
 
 import numpy as np
-from scipy import ndimage
 
 from harness.classical.components import label_background
 from harness.classical.filters import areas, on_border, take
+from harness.classical.smoothing import convolve, gaussian
 
 _SIGMA_OF_SCALE = 1 / 0.6744 / 2
 
@@ -46,14 +46,12 @@ def smooth(image, sigma):
     -------
     ndarray of float64, shape (H, W)
     """
-    smoothed = ndimage.gaussian_filter(image, sigma, mode="constant", cval=0)
-    return smoothed / _weight(image.shape, sigma)
+    return convolve(image, gaussian(sigma)) / _weight(image.shape, sigma)
 
 
 @lru_cache(maxsize=1)
 def _weight(shape, sigma):
-    ones = ndimage.gaussian_filter(np.ones(shape), sigma, mode="constant", cval=0)
-    return ones + np.finfo(float).eps
+    return convolve(np.ones(shape), gaussian(sigma)) + np.finfo(float).eps
 
 
 def fill_small_holes(mask, area):

@@ -7,6 +7,7 @@ from numba import njit
 from scipy import ndimage
 
 from harness.classical.components import label
+from harness.classical.smoothing import convolve
 
 _FULL_WIDTH = 2.35
 _LOW_RESOLUTION_OVER = 10
@@ -36,7 +37,7 @@ def smooth_for_seeds(image, settings):
     if size == 0:
         return image
     kernel = _kernel(size)
-    return (_convolve(image, kernel) / _weight(image.shape, size)).astype(np.float32)
+    return (convolve(image, kernel) / _weight(image.shape, size)).astype(np.float32)
 
 
 def _kernel(size):
@@ -45,14 +46,9 @@ def _kernel(size):
     return 1 / np.sqrt(2 * np.pi) / sigma * np.exp(-0.5 * offsets ** 2 / sigma ** 2)
 
 
-def _convolve(image, kernel):
-    rows = ndimage.convolve1d(image, kernel, axis=0, mode="constant")
-    return ndimage.convolve1d(rows, kernel, axis=1, mode="constant")
-
-
 @lru_cache(maxsize=1)
 def _weight(shape, size):
-    return _convolve(np.ones(shape), _kernel(size))
+    return convolve(np.ones(shape), _kernel(size))
 
 
 def find_seeds(height, regions, settings):

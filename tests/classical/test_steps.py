@@ -15,6 +15,7 @@ from harness.classical.filters import areas, consecutive, fill_holes, take
 from harness.classical.flood import flood
 from harness.classical.foreground import fill_small_holes, smooth
 from harness.classical.seeds import jitter, local_maxima, shrink
+from harness.classical.smoothing import convolve, gaussian
 from harness.classical.thresholds import mean, minimum_cross_entropy
 from harness.errors import HarnessError
 
@@ -70,6 +71,13 @@ def test_threshold_of_equal_values_is_that_value():
 
 def test_smoothing_keeps_a_constant_up_to_the_edge():
     np.testing.assert_allclose(smooth(np.full((9, 12), 0.3, np.float32), 1.0), 0.3, rtol=1e-6)
+
+
+@quick
+@given(arrays(np.float32, shapes, elements=st.floats(0, 1, width=32)), st.floats(0.1, 4))
+def test_gaussians_are_scipys_to_the_bit(image, sigma):
+    expected = ndimage.gaussian_filter(image, sigma, mode="constant")
+    np.testing.assert_array_equal(convolve(image, gaussian(sigma)), expected)
 
 
 def test_small_holes_are_filled_unless_large_or_open():
