@@ -9,7 +9,7 @@ from numba import njit
 
 _AGE_BITS = 32
 _LAST = np.int64(2 ** 63 - 1)
-_OUTSIDE = -1
+_OUTSIDE, _WAITING = -1, -2
 
 
 def flood(height, seeds, regions):
@@ -67,7 +67,7 @@ def _paint(regions, owners):
     """Label image with a frame, each region in its owner's number; the contested pixels (0), and how many by region."""
     rows, columns = regions.shape
     labels = np.full((rows + 2, columns + 2), np.int32(_OUTSIDE))
-    contested = np.empty(regions.size, np.int64)
+    contested = np.empty(regions.size, np.int32)
     areas = np.zeros(len(owners), np.int64)
     count = 0
     for i in range(rows):
@@ -84,20 +84,22 @@ def _paint(regions, owners):
 
 @njit(cache=True, nogil=True)
 def _flood(labels, contested, levels, pixels, numbers, basins, areas):
-    """Flood the contested pixels in place, basin by basin, from the seeds at `pixels`."""
+    """Flood the contested pixels in place, basin by basin, from the seeds at `pixels`.
+
+    A pixel that waits for its label holds its level instead, counted down from _WAITING.
+    """
     width = labels.shape[1]
     flat = labels.ravel()
-    height = np.empty(flat.size, np.int64)
     for k in range(len(contested)):
-        height[_framed(contested[k], width)] = levels[k] << _AGE_BITS
+        flat[_framed(contested[k], width)] = _WAITING - levels[k]
     keys, places = np.empty(len(contested) + 1, np.int64), np.empty(len(contested) + 1, np.int64)
     size = 0
     for k in range(len(pixels)):
         seed = _framed(pixels[k], width)
+        size = _push(keys, places, size, _key(flat[seed], 0), seed)
         flat[seed] = numbers[k]
-        size = _push(keys, places, size, height[seed], seed)
         if k + 1 == len(pixels) or basins[k + 1] != basins[k]:
-            _drain(flat, height, width, keys, places, size, areas[basins[k]] - size)
+            _drain(flat, width, keys, places, size, areas[basins[k]] - size)
             size = 0
 
 
@@ -107,8 +109,13 @@ def _framed(pixel, width):
     return (pixel // (width - 2) + 1) * width + pixel % (width - 2) + 1
 
 
+@njit(cache=True, nogil=True, inline="always")
+def _key(waiting, age):
+    return np.int64(_WAITING - waiting) << _AGE_BITS | age
+
+
 @njit(cache=True, nogil=True)
-def _drain(labels, height, width, keys, places, size, waiting):
+def _drain(labels, width, keys, places, size, waiting):
     """Pop the lowest, oldest pixel, label and push its unlabelled neighbours, until no pixel waits for a label."""
     steps = np.array((-width, -1, 1, width, -width - 1, -width + 1, width - 1, width + 1))
     age = 0
@@ -118,10 +125,10 @@ def _drain(labels, height, width, keys, places, size, waiting):
         size = _pop(keys, places, size)
         for k in range(8):
             neighbour = pixel + steps[k]
-            if labels[neighbour] == 0:
+            if labels[neighbour] <= _WAITING:
                 age += 1
+                size = _push(keys, places, size, _key(labels[neighbour], age), neighbour)
                 labels[neighbour] = label
-                size = _push(keys, places, size, height[neighbour] | age, neighbour)
 
 
 # A binary heap of keys (height, then age) and the places of their pixels. Equal keys, which only seeds can have,
