@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 
 NONE = "–"
+WORDS = ("", "claim", "verdict", "erosion", "size", "Jaccard index", "row", "run_id", "spec_hash", "stages")
 METRIC_TITLES = {"dice_nuclei": "Dice, nuclei", "dice_separations": "Dice, separations",
                  "jaccard": "Jaccard, `paper`", "jaccard_equal": "Jaccard, `equal`"}
 JACCARD = """\
@@ -156,11 +157,14 @@ def _interval(low, high):
 
 
 def to_markdown(frame):
-    """A DataFrame of strings as a pipe table, numbers to the right."""
-    words = ("", "claim", "verdict", "erosion", "size", "Jaccard index", "row", "run_id", "spec_hash")
-    align = ["left" if name in words else "right" for name in frame.columns]
-    escaped = frame.astype(str).apply(lambda column: column.str.replace("|", "\\|"), axis=0)
-    return escaped.to_markdown(index=False, colalign=align, disable_numparse=True)
+    """A DataFrame as a pipe table, padded to be read as text too; numbers to the right."""
+    lines = [list(frame.columns), *frame.astype(str).to_numpy().tolist()]
+    lines = [[str(cell).replace("|", "\\|") for cell in line] for line in lines]
+    widths = [max(3, *map(len, column)) for column in zip(*lines, strict=True)]
+    pads = [str.ljust if name in WORDS else str.rjust for name in frame.columns]
+    padded = [[pad(cell, width) for pad, cell, width in zip(pads, line, widths, strict=True)] for line in lines]
+    rule = [pad(":", width, "-") for pad, width in zip(pads, widths, strict=True)]
+    return "\n".join("| " + " | ".join(line) + " |" for line in (padded[0], rule, *padded[1:]))
 
 
 # ---- what the protocol does, and the paper's claims
