@@ -29,6 +29,9 @@ CLAIMS = """\
 Difference with its 95 % bootstrap interval over fields; p: Wilcoxon's signed-rank test, paired over the fields' own
 scores, two-sided. A difference counts where both agree at the 5 % level; nothing is corrected for the number of lines.
 Published: the same difference in the paper's numbers."""
+ONE_TRAINING = """\
+One training stands for each network row here, or for some: the fields then cannot tell what its labels do from the luck
+of one training. More seeds can."""
 SENSITIVITY = """\
 ## Sensitivity of the Jaccard index
 
@@ -205,7 +208,8 @@ def _claims(content):
     claims, titles = content["claims"], content["titles"]
     if claims.empty:
         return ""
-    parts = [CLAIMS, to_markdown(_verdicts(claims))]
+    trainings = [len(result.runs) for result in content["results"].values() if result.row.method == "network"]
+    parts = [CLAIMS, *([ONE_TRAINING] if 1 in trainings else []), to_markdown(_verdicts(claims))]
     for claim, group in claims[claims["difference"].notna()].groupby("claim", sort=False):
         for (better, worse), lines in group.groupby(["better", "worse"], sort=False):
             parts.append(f"### {claim}\n\n{titles[better]} against {titles[worse]}:\n\n"

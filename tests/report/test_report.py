@@ -61,9 +61,13 @@ def test_published_values_and_differences(written):
 
 def test_markdown_has_the_papers_rows_in_order_with_the_best_in_bold(written, book):
     lines = (written[0] / "report.md").read_text().split("## Table 2")[1].splitlines()
-    table = [line for line in lines if line.startswith("| ")][1:8]
+    table = [line for line in lines if line.startswith("| ")][2:9]
     assert [line.split("|")[1].strip() for line in table] == [row.title for row in book.rows.values()]
     assert "**" in table[0] and not any("**" in line for line in table[1:])
+
+
+def test_one_training_per_row_is_said_where_it_matters(written):
+    assert "One training stands for each network row" in (written[0] / "report.md").read_text()
 
 
 def test_pictures_named_in_the_text_are_there_and_the_page_needs_none(written):
@@ -122,7 +126,8 @@ def test_spread_over_seeds(tmp_path, book, resolve, small, seven):
     cell = results["tables"]["dice"]["cells"][0]
     assert (cell["n"], cell["value"]) == (3, pytest.approx(np.mean(values)))
     assert cell["sd"] == pytest.approx(np.std(values, ddof=1))
-    assert "**0.930** ± 0.036 (n = 3)" in (tmp_path / "report" / "report.md").read_text()
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert "**0.930** ± 0.036 (n = 3)" in text and "One training stands" not in text
 
 
 def test_nothing_done_yet_is_a_report_too(tmp_path, book, resolve, small):
