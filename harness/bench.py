@@ -1,9 +1,6 @@
 """How long each stage takes here: medians over repeats, side by side in one run."""
 
-import os
-import platform
 import time
-from importlib.metadata import version
 from typing import NamedTuple
 
 import numpy as np
@@ -21,21 +18,6 @@ class Measured(NamedTuple):
     what: str
     per: str
     seconds: float
-
-
-def machine():
-    """The machine and the versions that decide its speed, as one dict of str."""
-    packages = ("tensorflow", "keras", "numpy", "scipy", "scikit-image", "numba")
-    return {"processor": _processor(), "cores": str(len(os.sched_getaffinity(0))),
-            "python": platform.python_version(), **{name: version(name) for name in packages}}
-
-
-def _processor():
-    try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
-            return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or platform.machine()
 
 
 def classical(dataset, fields, interpreter=None):

@@ -185,6 +185,7 @@ def bench(parts: Annotated[list[str] | None, typer.Argument(help="classical, sco
     """Time the stages on this machine: seconds per field, per training step, per inference tile."""
     from harness import bench as timing
     from harness.datasets import open_dataset
+    from harness.machine import machine
     from harness.registry import load_registry
 
     unknown = set(parts or []) - set(timing.PARTS)
@@ -196,9 +197,9 @@ def bench(parts: Annotated[list[str] | None, typer.Argument(help="classical, sco
                "train": lambda: timing.train(network), "infer": lambda: timing.infer(network)}
     measured = [line for part in parts or timing.PARTS for line in measure[part]()]
     if as_json:
-        print(json.dumps({"machine": timing.machine(), "measured": [line._asdict() for line in measured]}, indent=1))
+        print(json.dumps({"machine": machine(), "measured": [line._asdict() for line in measured]}, indent=1))
         return
-    console.print(", ".join(f"{name} {value}" for name, value in timing.machine().items()))
+    console.print(", ".join(f"{name} {value}" for name, value in machine().items()))
     table = Table("what", "per", "seconds", box=None)
     for line in measured:
         table.add_row(line.what, line.per, f"{line.seconds:.4f}")

@@ -14,6 +14,7 @@ from mlflow.exceptions import MlflowException
 
 from harness import __version__
 from harness.errors import HarnessError
+from harness.machine import machine
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 TAG = "harness."
@@ -135,6 +136,7 @@ def record(spec):
     interrupted = find(spec.hash, RESUMABLE)
     tags = {f"{TAG}{key}": str(getattr(spec, key)) for key in ("row", "seed", "profile", "dataset", "labels", "method")}
     tags |= {f"{TAG}spec_hash": spec.hash, f"{TAG}digest": spec.digest, f"{TAG}version": __version__}
+    tags |= {f"{TAG}{key}": value for key, value in machine().items()}
     name = f"{spec.row} · seed {spec.seed}"
     with mlflow.start_run(run_id=interrupted.run_id if interrupted else None, run_name=name,
                           nested=mlflow.active_run() is not None) as run:
@@ -222,9 +224,9 @@ def runs(filter_string=f"tags.`{TAG}spec_hash` != ''"):
     list of Run
     """
     experiments = [experiment.experiment_id for experiment in mlflow.search_experiments()]
-    found, token = [], None
+    found, token = [], None  # in small pages: a page of 1000 runs takes over 500 MB
     while token != "":
-        page = mlflow.MlflowClient().search_runs(experiments, filter_string, ViewType.ACTIVE_ONLY, max_results=1000,
+        page = mlflow.MlflowClient().search_runs(experiments, filter_string, ViewType.ACTIVE_ONLY, max_results=200,
                                                  order_by=["attributes.start_time DESC"], page_token=token)
         found += [_run(run) for run in page]
         token = page.token or ""

@@ -110,6 +110,7 @@ def score_dots(content):
     """Every field's score per row and metric, with the tables' values; a matplotlib Figure."""
     done = [result for result in content["results"].values() if result.runs]
     figure = Figure(figsize=(10, 1.6 + 0.75 * len(done)), layout="constrained")
+    figure.get_layout_engine().set(wspace=0.06)  # else the last tick of one panel runs into the first of the next
     axes = figure.subplots(1, len(METRICS), sharey=True)
     for metric, axis in zip(METRICS, axes, strict=True):
         for height, result in enumerate(done):

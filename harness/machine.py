@@ -1,0 +1,20 @@
+"""The machine and the versions that results and timings depend on."""
+
+import os
+import platform
+from importlib.metadata import version
+
+
+def machine():
+    """The machine and the versions that decide its speed, as one dict of str."""
+    packages = ("tensorflow", "keras", "numpy", "scipy", "scikit-image", "numba")
+    return {"processor": _processor(), "cores": str(len(os.sched_getaffinity(0))),
+            "python": platform.python_version(), **{name: version(name) for name in packages}}
+
+
+def _processor():
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
