@@ -41,13 +41,14 @@ def check_source(source, settings):
 
 
 def pipeline(source, settings):
-    """Text of a CellProfiler pipeline that makes the labels of a source `cellprofiler:<seeds>/<lines>`."""
+    """Text of a CellProfiler pipeline that makes a source's label images; the three that vote for `consensus`."""
+    from harness.classical.agreement import BEST
     from harness.classical.pipeline_file import pipeline_text
 
     check_source(source, settings)
-    if not source.startswith(CELLPROFILER):
-        raise HarnessError(f"'{source}' is no CellProfiler configuration; a pipeline file needs cellprofiler:<seeds>/<lines>")
-    return pipeline_text([source.removeprefix(CELLPROFILER)], _settings(settings))
+    if source == "manual":
+        raise HarnessError("manual labels are not made by CellProfiler; choose cellprofiler:<seeds>/<lines> or consensus")
+    return pipeline_text(BEST if source == "consensus" else [source.removeprefix(CELLPROFILER)], _settings(settings))
 
 
 def _settings(settings):

@@ -66,13 +66,15 @@ def test_a_pipeline_holds_the_same_settings(harness, tmp_path):
     text = (tmp_path / "p.cppipe").read_text()
     assert code == 0 and text.startswith("CellProfiler Pipeline")
     assert "Typical diameter of objects, in pixel units (Min,Max):10,44" in text
+    assert harness("label", "consensus", "--export-pipeline", "c.cppipe")[0] == 0
+    assert (tmp_path / "c.cppipe").read_text().count("IdentifyPrimaryObjects:[") == 3
 
 
 @pytest.mark.parametrize(("arguments", "said"), [
     (("label", "manual", "{images}", "labels"), "manual labels are not made from images"),
     (("label", "magic", "{images}", "labels"), "unknown label source 'magic'"),
     (("label", "consensus"), "label needs IMAGES and OUT"),
-    (("label", "consensus", "--export-pipeline", "a.cppipe"), "is no CellProfiler configuration"),
+    (("label", "manual", "--export-pipeline", "a.cppipe"), "manual labels are not made by CellProfiler"),
     (("label", "cellprofiler:shape/shape", "--export-pipeline", "no/where.cppipe"), "no/where.cppipe: cannot be written"),
     (("label", "consensus", "nowhere", "labels"), "nowhere: not a folder with images"),
     (("label", "consensus", "{images}", "labels", "--set", "colour=1"), "no setting 'colour'"),
