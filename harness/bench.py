@@ -34,8 +34,9 @@ def classical(dataset, fields, interpreter=None):
     from harness.classical.bench import benchmark
 
     images = [dataset.read_image(name) for name in dataset.splits["test"][:fields]]
-    return [Measured(f"{timing.program} {timing.configuration}", "field", timing.seconds)
-            for timing in benchmark(images, interpreter=interpreter)]
+    return [Measured(f"{timing.program} {timing.configuration}"
+                     + ("" if timing.equal is None else f", {timing.equal} of {len(images)} label images equal"),
+                     "field", timing.seconds) for timing in benchmark(images, interpreter=interpreter)]
 
 
 def scoring(dataset, fields):
