@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 from harness import __version__
 from harness.errors import HarnessError
@@ -84,7 +84,8 @@ def list_rows(dataset: Dataset = "synthetic", data_dir: DataDir = None, profile:
         print(json.dumps([{"row": row, **session.registry.rows[row].model_dump(), "state": state}
                           for row, state in states.items()], indent=1))
         return
-    table = Table("row", "title", "labels", f"{session.dataset.name}, {session.profile}", box=None)
+    table = Table(Column("row", no_wrap=True), Column("title", overflow="fold"), Column("labels", overflow="fold"),
+                  f"{session.dataset.name}, {session.profile}", box=None)
     for row, state in states.items():
         table.add_row(row, session.registry.rows[row].title, session.registry.rows[row].labels, state)
     console.print(table)

@@ -179,6 +179,12 @@ def test_a_refused_request_is_one_line_and_exit_code_2(harness, tmp_path, argume
     assert not (tmp_path / "report").exists() and not (tmp_path / "runs").exists()
 
 
+def test_a_narrow_terminal_shows_every_row_id_whole(harness, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    out = harness("list")[1]
+    assert "network-shape-intensity " in out and "classical-intensity-intensity " in out
+
+
 def test_help_needs_none_of_the_heavy_packages():
     code = ("import sys; import harness.cli; "
             "print([m for m in ('tensorflow', 'keras', 'mlflow', 'skimage', 'scipy', 'pandas', 'matplotlib', 'numba')"
