@@ -87,3 +87,10 @@ def test_golden():
     classes = class_map(disks((14, 12), (16, 28), (32, 20), (34, 38), (18, 44), (40, 60)))
     digest = hashlib.sha256(nuclei_from_class_map(classes).tobytes()).hexdigest()
     assert (VERSION, digest[:16]) == (1, "833378b4f7bb2fb2")
+
+
+def test_a_field_without_nuclei_is_what_the_steps_make_of_it():
+    separations = np.zeros((20, 30), np.uint8)
+    separations[5:9, 3:25] = 2
+    for classes in (np.zeros((20, 30), np.uint8), separations):
+        np.testing.assert_array_equal(nuclei_from_class_map(classes), postprocessing_steps(classes)["nuclei"])
