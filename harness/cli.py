@@ -3,6 +3,8 @@
 import json
 import os
 import sys
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -223,6 +225,26 @@ def version():
     print(__version__)
 
 
+@contextmanager
+def _lines():
+    """A function for lines about rows: on a terminal a passing one stays in view until the next of its row comes."""
+    if not console.is_terminal:
+        yield lambda name, line, passing=False: None if passing else console.print(f"{name}: {escape(line)}")
+        return
+    from rich.live import Live
+
+    passing_lines = {}
+    with Live(console=console, transient=True, get_renderable=lambda: "\n".join(passing_lines.values())) as live:
+        def say(name, line, passing=False):
+            passing_lines.pop(name, None)
+            if passing:
+                passing_lines[name] = f"{name}: {escape(line)}"
+            else:
+                live.console.print(f"{name}: {escape(line)}")
+
+        yield say
+
+
 class _Session:
     """A registry, a data set, a profile and a tracking store, checked before anything is run."""
 
@@ -254,11 +276,11 @@ class _Session:
 
         specs = [spec for row in rows for spec in self.specs(row, seeds)]
         code = 0
-        with tracking.suite(self.dataset.name, self.profile):
+        with tracking.suite(self.dataset.name, self.profile), _lines() as say:
             for spec in specs:
                 name = f"{spec.row} (seed {spec.seed})"
                 try:
-                    runner.run(spec, self.dataset, lambda line, name=name: console.print(f"{name}: {escape(line)}"))
+                    runner.run(spec, self.dataset, partial(say, name))
                 except HarnessError as error:
                     errors.print(f"[red]harness:[/red] {name}: {escape(str(error))}")
                     code = 2

@@ -4,6 +4,7 @@ import os
 import sys
 import time
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -27,7 +28,7 @@ def run(spec, dataset, say):
     spec : harness.registry.Spec
     dataset : harness.datasets.DataSet
     say : callable
-        Takes a line about the progress.
+        Takes a line about the progress, `passing=True` where the next one replaces it.
 
     Returns
     -------
@@ -87,7 +88,7 @@ def _identify(spec, dataset, timings, say):
 
 def _learn(spec, dataset, timings, say):
     say(f"{spec.labels}: labels of the training and validation fields")
-    _load_backend()
+    _load_backend(spec.schedule.threads)
     with _timed(timings, "labels"):
         training, validation = (labelled_tiles(dataset, split, spec) for split in ("training", "validation"))
     model, history = _train(spec, training, validation, say)
@@ -100,7 +101,7 @@ def _learn(spec, dataset, timings, say):
     return predictions
 
 
-def _load_backend():
+def _load_backend(threads):
     """Import the network stage without the dozen lines that TensorFlow writes past every log level of its own."""
     sys.stderr.flush()
     kept = os.dup(2)
@@ -109,6 +110,9 @@ def _load_backend():
         try:
             import keras
 
+            from harness.network.backend import settle
+
+            settle(threads)
             keras.ops.zeros(1)
         finally:
             os.dup2(kept, 2)
@@ -127,15 +131,20 @@ def labelled_tiles(dataset, split, spec):
 def _train(spec, training, validation, say):
     from harness.network.training import Schedule, train
 
-    curves = tracking.curves()
+    curves, schedule = tracking.curves(), spec.schedule
 
     def on_epoch(epoch):
         curves(epoch)
-        say(f"epoch {epoch['epoch']}/{spec.schedule.epochs}: loss {epoch['loss']:.4f}, "
+        say(f"epoch {epoch['epoch']}/{schedule.epochs}: loss {epoch['loss']:.4f}, "
             f"validation {epoch['val_loss']:.4f}, {epoch['seconds']:.0f} s")
 
-    model, history = train(training, validation, Schedule(**spec.schedule.model_dump()), spec.network.model_dump(),
-                           spec.seed, STATES / spec.training_hash, on_epoch)
+    def on_step(moment):
+        say(f"epoch {moment.epoch}/{schedule.epochs}, step {moment.step}/{schedule.steps_per_epoch}: "
+            f"loss {moment.loss:.4f}, {moment.tiles_per_second:.1f} tiles/s, "
+            f"{timedelta(seconds=round(moment.seconds_left))} left", passing=True)
+
+    model, history = train(training, validation, Schedule(**schedule.model_dump()), spec.network.model_dump(),
+                           spec.seed, STATES / spec.training_hash, on_epoch, on_step, say)
     for epoch in history:
         curves(epoch)
     best = _best(history)
