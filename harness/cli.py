@@ -254,17 +254,20 @@ class _Session:
 
         specs = [spec for row in rows for spec in self.specs(row, seeds)]
         code = 0
-        with tracking.suite(self.dataset.name, self.profile):
+        with tracking.suite():
             for spec in specs:
-                name = f"{spec.row} (seed {spec.seed})"
+                name, parent = f"{spec.row} (seed {spec.seed})", tracking.row_run(spec)
                 try:
-                    runner.run(spec, self.dataset, lambda line, name=name: console.print(f"{name}: {escape(line)}"))
+                    runner.run(spec, self.dataset, lambda line, name=name: console.print(f"{name}: {escape(line)}"),
+                               parent)
                 except HarnessError as error:
                     errors.print(f"[red]harness:[/red] {name}: {escape(str(error))}")
                     code = 2
                 except Exception as error:
                     errors.print(f"[red]harness:[/red] {name} failed: {type(error).__name__}: {escape(str(error))}")
                     code = code or 1
+                finally:
+                    tracking.summarise(parent)
         return code
 
     def runs(self):

@@ -75,7 +75,7 @@ class Registry(_Strict):
 class Spec(_Strict):
     """Everything that defines one run: a row under a profile, on a data set, with a seed.
 
-    Two runs with the same `hash` give the same result. `training_hash` leaves out what only scoring depends on, so
+    Two runs with the same `hash` give the same result; seeds of a row share its `row_hash`. `training_hash` leaves out what only scoring depends on, so
     that a network is not trained again when a metric changes.
     """
 
@@ -95,6 +95,10 @@ class Spec(_Strict):
     @property
     def hash(self):
         return _digest(self.model_dump(exclude={"title"}))
+
+    @property
+    def row_hash(self):
+        return _digest(self.model_dump(exclude={"title", "seed"}))
 
     @property
     def training_hash(self):

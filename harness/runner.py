@@ -19,7 +19,7 @@ from harness.parallel import over_fields
 STATES = Path("runs")
 
 
-def run(spec, dataset, say):
+def run(spec, dataset, say, parent):
     """Do what a spec says, unless a finished run of the same spec is already there.
 
     Parameters
@@ -28,6 +28,8 @@ def run(spec, dataset, say):
     dataset : harness.datasets.DataSet
     say : callable
         Takes a line about the progress.
+    parent : str
+        Id of the row's run, see `tracking.row_run`.
 
     Returns
     -------
@@ -44,7 +46,7 @@ def run(spec, dataset, say):
         say(f"done before, run {finished.run_id[:8]}")
         return finished.run_id
     check_available(spec, dataset)
-    with tracking.record(spec) as active:
+    with tracking.record(spec, parent) as active:
         timings = {}
         predictions = (_learn if spec.method == "network" else _identify)(spec, dataset, timings, say)
         _score(dataset, predictions, timings, say)
@@ -93,7 +95,7 @@ def _learn(spec, dataset, timings, say):
     model, history = _train(spec, training, validation, say)
     timings["training"] = sum(epoch["seconds"] for epoch in history)
     timings["step"] = float(np.median([epoch["seconds"] for epoch in history])) / spec.schedule.steps_per_epoch
-    tracking.log_model(model)
+    tracking.log_model(model, spec, dataset.read_image(dataset.splits["test"][0]))
     say(f"best epoch {_best(history)['epoch']}; predicting the test fields")
     with _timed(timings, "prediction"):
         predictions = [_predict(model, dataset.read_image(name)) for name in dataset.splits["test"]]

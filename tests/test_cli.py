@@ -12,7 +12,6 @@ from imageio.v3 import imread
 
 from harness import metrics, tiles, tracking
 from harness.classmap import class_map
-from harness.errors import HarnessError
 
 SMOKE = ("--profile", "smoke")
 
@@ -89,14 +88,6 @@ def test_a_network_run_holds_spec_curves_model_and_predictions(harness, fields, 
         assert tracking.load_network(uri).count_params() == unet(base=2, last=2).count_params()
 
 
-@pytest.mark.parametrize("uri", ["0" * 32, "runs:/" + "0" * 32, "models:/nobody/1", "network-manual", "gopher://x/y"])
-def test_what_holds_no_network_is_refused_in_one_line(harness, uri, tmp_path):
-    tracking.connect(f"sqlite:///{tmp_path}/mlflow.db")
-    with pytest.raises(HarnessError, match="no trained network") as refused:
-        tracking.load_network(uri)
-    assert uri in str(refused.value) and "\n" not in str(refused.value)
-
-
 def test_without_masks_to_learn_from_every_row_but_the_manual_one_still_trains(harness, fields, tiny, tmp_path):
     """The paper's point: training needs no annotation."""
     folder = tmp_path / "unannotated"
@@ -152,8 +143,10 @@ def test_under_mlflow_run_the_rows_are_nested_in_its_run(harness, fields, monkey
     monkeypatch.setenv("MLFLOW_RUN_ID", parent.info.run_id)
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", parent.info.experiment_id)
     assert harness("run", "classical-shape-shape", "--dataset", fields)[0] == 0
-    (row,) = runs()
-    assert row.tags["mlflow.parentRunId"] == parent.info.run_id != row.run_id
+    (seed,) = runs()
+    row = mlflow.get_run(seed.tags["mlflow.parentRunId"])
+    assert row.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert {run.info.experiment_id for run in (row, mlflow.get_run(seed.run_id))} == {parent.info.experiment_id}
     assert mlflow.get_run(parent.info.run_id).info.status == "FINISHED"
     assert json.loads(harness("list", "--dataset", fields, "--json")[1])[5]["state"] == "finished, n = 1"
 
