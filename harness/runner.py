@@ -164,17 +164,16 @@ def _score(dataset, predictions, timings, say):
     say(f"scoring {len(names)} fields")
     with _timed(timings, "scoring"):
         scored = list(over_fields(partial(fields.score, dataset), names, predictions))
-    finished, records, variants = zip(*scored, strict=True)
-    per_tile = evaluation.table_of(names, records)
+    finished, scores = (dict(zip(names, column, strict=True)) for column in zip(*scored, strict=True))
+    tables = evaluation.tables(scores)
 
     def write_files(folder):
-        per_tile.to_csv(folder / "per_tile.csv", index=False)
-        evaluation.per_field(per_tile).to_csv(folder / "per_field.csv", index=False)
-        evaluation.sensitivity(variants).to_csv(folder / "sensitivity.csv", index=False)
-        write_predictions(folder, dict(zip(names, finished, strict=True)))
-        _write_figure(folder, dataset, dict(zip(names, finished, strict=True)))
+        for name, table in tables.items():
+            table.to_csv(folder / f"{name}.csv", index=False)
+        write_predictions(folder, finished)
+        _write_figure(folder, dataset, finished)
 
-    tracking.log_results(evaluation.totals(per_tile), timings, write_files)
+    tracking.log_results(evaluation.totals(tables), timings, write_files)
 
 
 def write_predictions(folder, predictions):

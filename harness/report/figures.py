@@ -148,7 +148,7 @@ def iou_curves(quality, results):
     Parameters
     ----------
     quality : DataFrame
-        See `harness.report.objects.quality`.
+        See `harness.objects.quality`.
     results : dict of str to RowResults
     """
     columns = [name for name in quality if name.startswith("f1_")]
