@@ -65,11 +65,19 @@ class Profile(_Strict):
 
 
 class Registry(_Strict):
-    """The rows and tables of one registry file."""
+    """The rows and tables of one registry file; `dataset` is the one that the published values belong to."""
 
+    dataset: str | None = None
     network: Network = Network()
     rows: dict[str, Row] = Field(min_length=1)
     tables: dict[str, Table] = {}
+
+    def published(self, row, dataset):
+        """The published values of a row by metric; none on a data set they are not of."""
+        if self.dataset not in (None, dataset):
+            return {}
+        return {metric: value for table in self.tables.values()
+                for metric, value in zip(table.metrics, table.published.get(row, []), strict=False)}
 
 
 class Spec(_Strict):

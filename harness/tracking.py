@@ -299,6 +299,12 @@ def _register(logged, spec, about):
                                 model_id=logged.model_id)
 
 
+def log_report(folder):
+    """Keep a report with the run that `mlflow run` made: the folder a project ran in may be gone afterwards."""
+    if mlflow.active_run():
+        mlflow.log_artifacts(folder, "report")
+
+
 def load_network(uri):
     """The trained network of a run or of a registered model.
 

@@ -128,7 +128,8 @@ def small():
 
 @pytest.fixture(scope="session")
 def book():
-    return registry.load_registry()
+    """The paper's registry, as if its values were of the small data set."""
+    return registry.load_registry().model_copy(update={"dataset": "synthetic"})
 
 
 @pytest.fixture(scope="session")
