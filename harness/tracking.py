@@ -202,7 +202,8 @@ def _tags(spec, names):
 
 
 def _flat(spec):
-    values = {key: value for key, value in spec.model_dump().items() if not isinstance(value, dict)}
+    """Without what a row does not have: a classical one has no network and no schedule."""
+    values = {key: value for key, value in spec.model_dump().items() if value is not None and not isinstance(value, dict)}
     for group in ("settings", "network", "schedule", "versions"):
         values |= {f"{group}.{key}": value for key, value in (spec.model_dump()[group] or {}).items()}
     return values
