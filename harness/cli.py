@@ -32,6 +32,7 @@ File = Annotated[Path | None, typer.Option(help="a registry of one's own; the pa
 Out = Annotated[Path, typer.Option(help="folder of the report")]
 Predictions = Annotated[bool, typer.Option("--predictions", help="put the test predictions of the network rows beside "
                                            "the report, as label PNGs")]
+Workers = Annotated[int, typer.Option(min=1, help="rows x seeds done side by side, each in a process of its own")]
 AsJson = Annotated[bool, typer.Option("--json", help="for scripts")]
 
 
@@ -51,20 +52,24 @@ def main():
 @app.command()
 def reproduce(dataset: Dataset = "synthetic", data_dir: DataDir = None, profile: ProfileName = None,
               seed: Seeds = None, tracking_uri: TrackingUri = None, file: File = None,
-              out: Out = Path("report"), predictions: Predictions = False):
+              out: Out = Path("report"), predictions: Predictions = False, workers: Workers = 1):
     """Run every row of the registry and write the report: the main job."""
     session = _Session(dataset, data_dir, profile, tracking_uri, file)
-    code = session.run(list(session.registry.rows), seed or [0])
-    session.report(out, predictions=predictions)
+    with session.suite():
+        code = session.run(list(session.registry.rows), seed or [0], workers)
+        session.report(out, predictions=predictions)
     raise typer.Exit(code)
 
 
 @app.command()
 def run(rows: Annotated[list[str], typer.Argument(help="row ids, see harness list")], dataset: Dataset = "synthetic",
         data_dir: DataDir = None, profile: ProfileName = None, seed: Seeds = None,
-        tracking_uri: TrackingUri = None, file: File = None):
+        tracking_uri: TrackingUri = None, file: File = None, workers: Workers = 1):
     """Run some rows; a run that is there already is not done again, an interrupted one goes on."""
-    raise typer.Exit(_Session(dataset, data_dir, profile, tracking_uri, file).run(rows, seed or [0]))
+    session = _Session(dataset, data_dir, profile, tracking_uri, file)
+    with session.suite():
+        code = session.run(rows, seed or [0], workers)
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -73,7 +78,9 @@ def report(dataset: Dataset = "synthetic", data_dir: DataDir = None, profile: Pr
            predictions: Predictions = False,
            recompute: Annotated[bool, typer.Option("--recompute", help="score the stored predictions again")] = False):
     """Write the tables and figures of the runs that are in the tracking store."""
-    _Session(dataset, data_dir, profile, tracking_uri, file).report(out, recompute=recompute, predictions=predictions)
+    session = _Session(dataset, data_dir, profile, tracking_uri, file)
+    with session.suite():
+        session.report(out, recompute=recompute, predictions=predictions)
 
 
 @app.command("list")
@@ -81,7 +88,7 @@ def list_rows(dataset: Dataset = "synthetic", data_dir: DataDir = None, profile:
               tracking_uri: TrackingUri = None, file: File = None, as_json: AsJson = False):
     """Every row of the registry with the state of its runs."""
     session = _Session(dataset, data_dir, profile, tracking_uri, file)
-    states = {row: session.state(row) for row in session.registry.rows}
+    states = session.states()
     if as_json:
         print(json.dumps([{"row": row, **session.registry.rows[row].model_dump(), "state": state}
                           for row, state in states.items()], indent=1))
@@ -95,13 +102,41 @@ def list_rows(dataset: Dataset = "synthetic", data_dir: DataDir = None, profile:
 
 @app.command()
 def describe(row: Annotated[str, typer.Argument(help="row id, see harness list")], dataset: Dataset = "synthetic",
-             data_dir: DataDir = None, profile: ProfileName = None, seed: Seeds = None, file: File = None):
-    """Everything that defines a row, as JSON: spec, versions of the stages, hash."""
-    from harness.registry import resolve
-
+             data_dir: DataDir = None, profile: ProfileName = None, seed: Seeds = None, file: File = None,
+             as_json: AsJson = False):
+    """Everything that defines a row: labels, network, schedule, data, versions of the stages."""
     session = _Session(dataset, data_dir, profile, None, file, connect=False)
-    spec = resolve(session.registry, row, session.profile, session.dataset, (seed or [0])[0])
-    console.print_json(data=spec.model_dump() | {"spec_hash": spec.hash})
+    spec = session.spec(row, (seed or [0])[0])
+    if as_json:
+        print(json.dumps(spec.model_dump() | {"spec_hash": spec.hash}, indent=1))
+        return
+    console.print(spec.title)
+    table = Table("", "", box=None, show_header=False)
+    for name, value in _definition(spec, session.dataset, session.registry).items():
+        table.add_row(name, escape(value))
+    console.print(table)
+
+
+def _definition(spec, dataset, registry):
+    """What defines a run, in words."""
+    from harness.labels import settings_of
+
+    method = ("a U-Net is trained on these labels and predicts the test fields" if spec.method == "network"
+              else "these labels are the prediction of the test fields")
+    lines = {"row": spec.row, "labels": spec.labels, "settings": _listed(settings_of(spec.labels, spec.settings)),
+             "method": f"{spec.method}: {method}"}
+    if spec.method == "network":
+        lines |= {"network": _listed(spec.network.model_dump()),
+                  "schedule": f"profile {spec.profile}: {_listed(spec.schedule.model_dump())}", "seed": str(spec.seed)}
+    fields = ", ".join(f"{len(names)} {split}" for split, names in dataset.splits.items())
+    return lines | {"data set": f"{spec.dataset}: {fields} fields", "digest": spec.digest,
+                    "stages": _listed(spec.versions), "published": _listed(registry.published(spec.row, spec.dataset)),
+                    "spec hash": spec.hash}
+
+
+def _listed(values):
+    """A setting of None is left to the method."""
+    return ", ".join(f"{name} {value}" for name, value in values.items() if value is not None) or "none"
 
 
 @app.command()
@@ -217,6 +252,8 @@ def ui(tracking_uri: TrackingUri = None, port: Annotated[int, typer.Option(help=
     from harness import tracking
 
     uri = tracking.connect(tracking_uri)
+    console.print(f"http://127.0.0.1:{port}/#/experiments: choose 'Model training' at the top left, then DATASET-PROFILE; "
+                  "its runs are the rows, and the seeds are folded up below them")
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri,
                               "--host", "127.0.0.1", "--port", str(port)])
 
@@ -262,6 +299,12 @@ class _Session:
 
             tracking.connect(tracking_uri)
 
+    def suite(self):
+        """Within it, what is done belongs to the run of `mlflow run`, if that started this program."""
+        from harness import tracking
+
+        return tracking.suite()
+
     def spec(self, row, seed):
         from harness.registry import resolve
 
@@ -272,23 +315,17 @@ class _Session:
         first = self.spec(row, seeds[0])
         return [first, *(self.spec(row, seed) for seed in seeds[1:] if first.method == "network")]
 
-    def run(self, rows, seeds):
+    def run(self, rows, seeds, workers):
         """Run rows x seeds, going on where one fails; returns the exit code."""
-        from harness import runner, tracking
+        from harness import runner
 
         specs = [spec for row in rows for spec in self.specs(row, seeds)]
         code = 0
-        with tracking.suite(self.dataset.name, self.profile), _lines() as say:
-            for spec in specs:
-                name = f"{spec.row} (seed {spec.seed})"
-                try:
-                    runner.run(spec, self.dataset, partial(say, name))
-                except HarnessError as error:
-                    errors.print(f"[red]harness:[/red] {name}: {escape(str(error))}")
-                    code = 2
-                except Exception as error:
-                    errors.print(f"[red]harness:[/red] {name} failed: {type(error).__name__}: {escape(str(error))}")
-                    code = code or 1
+        with _lines() as say:
+            for outcome in runner.run_all(specs, self.dataset, say, workers):
+                if outcome.failure:
+                    errors.print(f"[red]harness:[/red] {outcome.spec.name}: {escape(outcome.failure)}")
+                    code = 2 if outcome.refused else code or 1
         return code
 
     def runs(self):
@@ -297,22 +334,24 @@ class _Session:
         return [run for run in tracking.runs()
                 if (run.dataset, run.profile) == (self.dataset.name, self.profile)]
 
-    def state(self, row):
-        """The state of a row's newest run, stale where its spec is another one by now."""
-        runs = [run for run in self.runs() if run.row == row]
-        if not runs:
-            return "not run"
-        finished = [run for run in runs if run.state == "finished"]
-        current = [run for run in finished if run.spec_hash == self.spec(row, run.seed).hash]
-        if current:
-            return f"finished, n = {len({run.seed for run in current})}"
-        return "stale" if finished else runs[0].state
+    def states(self):
+        """The state of every row, as the report would judge it."""
+        from harness.report.results import collect
+
+        return {row: _state(result) for row, result in collect(self.registry, self.spec, self.runs()).items()}
 
     def report(self, out, **options):
-        from harness import report
+        from harness import report, tracking
 
         report.write(self.registry, self.spec, self.dataset, self.profile, self.runs(), out, **options)
+        tracking.log_report(out)
         console.print(f"wrote {out / 'report.md'}")
+
+
+def _state(result):
+    if not result.runs:
+        return result.state
+    return "; ".join([f"finished, n = {len(result.runs)}", *(f"seed {run.seed} {why}" for run, why in result.left_out)])
 
 
 if __name__ == "__main__":

@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from harness import metrics, tiles
+from harness import metrics, objects, tiles
 from harness.classmap import NUCLEUS, SEPARATION, class_map
 from harness.postprocess import nuclei_from_class_map
 
@@ -54,38 +54,84 @@ def tiles_of_strip(strip):
     return np.hsplit(strip, strip.shape[1] // strip.shape[0])
 
 
-def score_field(prediction, nuclei):
-    """Score the prediction of one field.
+class Scores(NamedTuple):
+    """What one field scored.
 
-    Parameters
+    Attributes
     ----------
-    prediction : Prediction
-    nuclei : (H, W) int32 ndarray
-        Manual labels.
-
-    Returns
-    -------
-    list of dict
+    tiles : list of dict
         One record per tile: Dice counts of both classes and the counts of protocol `paper`. The first one also holds
         the counts of protocol `equal`, whose unit is the whole field.
+    sensitivity : DataFrame
+        Object counts under every erosion and smallest nucleus: unit ("tile": the label images of protocol `paper`;
+        "field": those of `equal`), erosion, smallest (px), matched, annotated, predicted.
+    objects : dict
+        See `harness.objects.score_field`.
     """
-    truth, records = class_map(nuclei), []
-    for index, (y, x) in enumerate(tiles.tile_corners(nuclei.shape)):
-        window = np.s_[y:y + tiles.SIZE, x:x + tiles.SIZE]
-        inside = np.s_[:nuclei[window].shape[0], :nuclei[window].shape[1]]
-        record = {"tile": index}
-        counts = metrics.dice_counts(truth[window], prediction.tile_maps[index][inside])
+
+    tiles: list
+    sensitivity: pd.DataFrame
+    objects: dict
+
+
+def score_field(prediction, nuclei):
+    """Score the `Prediction` of one field against its manual labels, (H, W) int32; gives `Scores`."""
+    return Scores(_score_tiles(prediction, nuclei), _sensitivity(prediction, nuclei),
+                  objects.score_field(nuclei, prediction.nuclei))
+
+
+def _score_tiles(prediction, nuclei):
+    maps, labels, records = (_by_tile(class_map(nuclei), prediction.tile_maps),
+                             _by_tile(nuclei, prediction.tile_nuclei), [])
+    for index, (classes, objects_there) in enumerate(zip(maps, labels, strict=True)):
+        record, counts = {"tile": index}, metrics.dice_counts(*classes)
         for name, value in CLASSES.items():
             record[f"dice_{name}_twice_both"], record[f"dice_{name}_sum"] = (int(count) for count in counts[value])
-        record |= _counts("paper", nuclei[window], prediction.tile_nuclei[index][inside])
-        records.append(record)
+        records.append(record | _counts("paper", *objects_there))
     records[0] |= _counts("equal", nuclei, prediction.nuclei)
     return records
+
+
+def _by_tile(truth, predicted):
+    """What is annotated and what is predicted in each tile, without the padding of a smaller field."""
+    for tile, (y, x) in zip(predicted, tiles.tile_corners(truth.shape), strict=True):
+        window = truth[y:y + tiles.SIZE, x:x + tiles.SIZE]
+        yield window, tile[:window.shape[0], :window.shape[1]]
 
 
 def _counts(protocol, truth, predicted):
     counts = metrics.match(truth, predicted, protocol)
     return {f"{protocol}_{name}": int(count) for name, count in zip(COUNTS, counts, strict=True)}
+
+
+def _sensitivity(prediction, nuclei):
+    pairs = [("field", nuclei, prediction.nuclei),
+             *(("tile", *pair) for pair in _by_tile(nuclei, prediction.tile_nuclei))]
+    return pd.DataFrame([
+        {"unit": unit, "erosion": erosion, "smallest": smallest} | counts._asdict()
+        for unit, truth, predicted in pairs
+        for (erosion, smallest), counts in metrics.sensitivity_counts(truth, predicted).items()])
+
+
+def tables(scores):
+    """Everything that a run stores of its scores.
+
+    Parameters
+    ----------
+    scores : dict of str to Scores
+        Field by field.
+
+    Returns
+    -------
+    dict of str to DataFrame
+        per_tile and objects (the records of `Scores` with a column `field`), per_field, and sensitivity (counts pooled
+        over the fields).
+    """
+    per_tile = pd.DataFrame([{"field": name} | record for name, scored in scores.items() for record in scored.tiles])
+    variants = pd.concat([scored.sensitivity for scored in scores.values()])
+    return {"per_tile": per_tile, "per_field": per_field(per_tile),
+            "sensitivity": variants.groupby(["unit", "erosion", "smallest"], sort=False).sum().reset_index(),
+            "objects": pd.DataFrame([{"field": name} | scored.objects for name, scored in scores.items()])}
 
 
 def per_field(per_tile):
@@ -94,7 +140,7 @@ def per_field(per_tile):
     Parameters
     ----------
     per_tile : DataFrame
-        The records of `score_field` with a column `field`.
+        See `tables`.
 
     Returns
     -------
@@ -112,14 +158,15 @@ def per_field(per_tile):
     return table.join(sums[counts].astype(int)).reset_index()
 
 
-def totals(per_tile):
-    """The metrics of the tables, from the same records: name -> value.
+def totals(tables):
+    """The metrics of a run, from what `tables` gave: name -> value.
 
     Dice: mean over tiles, a tile where the class is absent on both sides left out; beside it the mean over fields and
     the value pooled over all pixels. Jaccard: pooled over the test set.
+    The rest: see `harness.objects.totals`.
     """
-    fields, sums = per_field(per_tile), per_tile.sum(numeric_only=True)
-    values = {}
+    per_tile, fields = tables["per_tile"], tables["per_field"]
+    sums, values = per_tile.sum(numeric_only=True), objects.totals(tables["objects"])
     for name, dice in _tile_dice(per_tile).items():
         values[name] = dice.mean()
         values[f"{name}_fields"] = fields[f"{name}_pooled"].mean()
@@ -137,39 +184,3 @@ def _tile_dice(table):
 def _jaccard(sums, protocol):
     matched, annotated, predicted = (sums[f"{protocol}_{name}"] for name in COUNTS)
     return matched / (annotated + predicted - matched)
-
-
-def table_of(names, records):
-    """Records of `score_field` of several fields as one DataFrame with a column `field`."""
-    return pd.DataFrame([{"field": name} | record for name, scored in zip(names, records, strict=True)
-                         for record in scored])
-
-
-def sensitivity_of_field(prediction, nuclei):
-    """Object counts of one field under every erosion and smallest nucleus, on its tiles and as a whole.
-
-    Parameters
-    ----------
-    prediction : Prediction
-    nuclei : (H, W) int32 ndarray
-        Manual labels.
-
-    Returns
-    -------
-    DataFrame
-        unit ("tile": the label images of protocol `paper`; "field": those of `equal`), erosion, smallest (px),
-        matched, annotated, predicted.
-    """
-    pairs = [("field", nuclei, prediction.nuclei)]
-    for tile, (y, x) in zip(prediction.tile_nuclei, tiles.tile_corners(nuclei.shape), strict=True):
-        truth = nuclei[y:y + tiles.SIZE, x:x + tiles.SIZE]
-        pairs.append(("tile", truth, tile[:truth.shape[0], :truth.shape[1]]))
-    return pd.DataFrame([
-        {"unit": unit, "erosion": erosion, "smallest": smallest} | counts._asdict()
-        for unit, truth, predicted in pairs
-        for (erosion, smallest), counts in metrics.sensitivity_counts(truth, predicted).items()])
-
-
-def sensitivity(tables):
-    """The counts of `sensitivity_of_field` pooled over the test set; one table."""
-    return pd.concat(tables).groupby(["unit", "erosion", "smallest"], sort=False).sum().reset_index()

@@ -38,9 +38,7 @@ def score(dataset, name, prediction):
     Returns
     -------
     tuple
-        The prediction, the records of `evaluation.score_field`, and the table of `evaluation.sensitivity_of_field`.
+        The prediction, and its `evaluation.Scores`.
     """
-    nuclei = dataset.read_nuclei(name)
     prediction = prediction()
-    return (prediction, evaluation.score_field(prediction, nuclei),
-            evaluation.sensitivity_of_field(prediction, nuclei))
+    return prediction, evaluation.score_field(prediction, dataset.read_nuclei(name))

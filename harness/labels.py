@@ -1,6 +1,6 @@
 """Label sources: where the label images for training, and the predictions of classical rows, come from."""
 
-from dataclasses import fields
+from dataclasses import asdict, fields
 
 import numpy as np
 
@@ -54,6 +54,11 @@ def pipeline(source, settings):
 def _settings(settings):
     return classical.Settings(**{key: tuple(value) if isinstance(value, list) else value
                                  for key, value in settings.items()})
+
+
+def settings_of(source, settings):
+    """Every setting of a label source by name, also those left at the default; none of manual labels."""
+    return {} if source == "manual" else asdict(_settings(settings))
 
 
 def label_field(source, settings, image, nuclei):

@@ -4,7 +4,6 @@ Counts add up over tiles or fields, so a pooled value is a ratio of sums. docs/m
 definitions.
 """
 
-from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -164,19 +163,6 @@ def sensitivity_counts(truth, prediction):
         sides = _remaining(truth, prediction, smallest)
         counts |= {Protocol(erosion, smallest): _match_remaining(sides, erosion) for erosion in EROSIONS}
     return counts
-
-
-def sensitivity(truths, predictions):
-    """Jaccard under every erosion and smallest nucleus: {Protocol: Jaccard pooled over all pairs}.
-
-    Parameters
-    ----------
-    truths, predictions : sequences of (H, W) integer arrays
-        Label images of the same units, fields or tiles, in the same order.
-    """
-    tables = [sensitivity_counts(g, r) for g, r in zip(truths, predictions, strict=True)]
-    protocols = [Protocol(erosion, smallest) for erosion, smallest in product(EROSIONS, SMALLEST)]
-    return {protocol: jaccard([table[protocol] for table in tables]) for protocol in protocols}
 
 
 # ---- IoU sweep, on nuclei as they are

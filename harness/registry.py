@@ -67,17 +67,25 @@ class Profile(_Strict):
 
 
 class Registry(_Strict):
-    """The rows and tables of one registry file."""
+    """The rows and tables of one registry file; `dataset` is the one that the published values belong to."""
 
+    dataset: str | None = None
     network: Network = Network()
     rows: dict[str, Row] = Field(min_length=1)
     tables: dict[str, Table] = {}
+
+    def published(self, row, dataset):
+        """The published values of a row by metric; none on a data set they are not of."""
+        if self.dataset not in (None, dataset):
+            return {}
+        return {metric: value for table in self.tables.values()
+                for metric, value in zip(table.metrics, table.published.get(row, []), strict=False)}
 
 
 class Spec(_Strict):
     """Everything that defines one run: a row under a profile, on a data set, with a seed.
 
-    Two runs with the same `hash` give the same result. `training_hash` leaves out what only scoring depends on, so
+    Two runs with the same `hash` give the same result; seeds of a row share its `row_hash`. `training_hash` leaves out what only scoring depends on, so
     that a network is not trained again when a metric changes.
     """
 
@@ -95,8 +103,16 @@ class Spec(_Strict):
     versions: dict[str, int]
 
     @property
+    def name(self):
+        return f"{self.row} (seed {self.seed})"
+
+    @property
     def hash(self):
         return _digest(self.model_dump(exclude={"title"}))
+
+    @property
+    def row_hash(self):
+        return _digest(self.model_dump(exclude={"title", "seed"}))
 
     @property
     def training_hash(self):

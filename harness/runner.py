@@ -3,10 +3,11 @@
 import os
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -15,12 +16,90 @@ from imageio.v3 import imwrite
 from harness import evaluation, fields, tiles, tracking
 from harness.classmap import SEPARATION
 from harness.errors import HarnessError
-from harness.parallel import over_fields
+from harness.parallel import as_they_end, listening, over_fields
+from harness.registry import Spec
 
 STATES = Path("runs")
 
 
-def run(spec, dataset, say):
+class Outcome(NamedTuple):
+    """How a run ended.
+
+    Attributes
+    ----------
+    spec : harness.registry.Spec
+    failure : str
+        In words; empty where all went well.
+    refused : bool
+        The data set lacks what the row needs, or a file of it is bad.
+    """
+
+    spec: Spec
+    failure: str = ""
+    refused: bool = False
+
+
+def run_all(specs, dataset, say, workers=1):
+    """Run specs, one after the other in this process or side by side in processes of their own; none stops the others.
+
+    Parameters
+    ----------
+    specs : list of harness.registry.Spec
+    dataset : harness.datasets.DataSet
+    say : callable
+        Takes a run's name and what `run` says.
+    workers : int
+        Runs at a time.
+
+    Yields
+    ------
+    Outcome
+        Of each spec, as they end.
+    """
+    parents = {spec.row: tracking.row_run(spec) for spec in specs}
+    try:
+        for outcome in (_one_by_one if workers == 1 else _side_by_side)(specs, dataset, say, parents, workers):
+            with suppress(Exception):  # a store that is lost has failed the run already, and may come back
+                tracking.summarise(parents[outcome.spec.row])
+            yield outcome
+    except BaseException:
+        for parent in parents.values():
+            tracking.summarise(parent)
+        raise
+
+
+def _one_by_one(specs, dataset, say, parents, _):
+    for spec in specs:
+        yield _outcome(spec, dataset, partial(say, spec.name), parents[spec.row])
+
+
+def _side_by_side(specs, dataset, say, parents, workers):
+    with listening(say) as lines:
+        tasks = [(spec, dataset, tracking.uri(), parents[spec.row], lines) for spec in specs]
+        yield from as_they_end(_in_worker, tasks, workers, broken=_lost)
+
+
+def _in_worker(spec, dataset, uri, parent, lines):
+    tracking.connect(uri)
+    return _outcome(spec, dataset, lambda line, passing=False: lines.put((spec.name, line, passing)), parent)
+
+
+def _outcome(spec, dataset, say, parent):
+    """In words, since not every library's errors can be sent from one process to another."""
+    try:
+        run(spec, dataset, say, parent)
+    except HarnessError as error:
+        return Outcome(spec, str(error), refused=True)
+    except Exception as error:
+        return Outcome(spec, f"failed: {type(error).__name__}: {error}")
+    return Outcome(spec)
+
+
+def _lost(spec, *_):
+    return Outcome(spec, "failed: its process was killed again and again; the same command goes on from the last epoch")
+
+
+def run(spec, dataset, say, parent):
     """Do what a spec says, unless a finished run of the same spec is already there.
 
     Parameters
@@ -29,6 +108,8 @@ def run(spec, dataset, say):
     dataset : harness.datasets.DataSet
     say : callable
         Takes a line about the progress, `passing=True` where the next one replaces it.
+    parent : str
+        Id of the row's run, see `tracking.row_run`.
 
     Returns
     -------
@@ -45,7 +126,7 @@ def run(spec, dataset, say):
         say(f"done before, run {finished.run_id[:8]}")
         return finished.run_id
     check_available(spec, dataset)
-    with tracking.record(spec) as active:
+    with tracking.record(spec, parent) as active:
         timings = {}
         predictions = (_learn if spec.method == "network" else _identify)(spec, dataset, timings, say)
         _score(dataset, predictions, timings, say)
@@ -94,7 +175,7 @@ def _learn(spec, dataset, timings, say):
     model, history = _train(spec, training, validation, say)
     timings["training"] = sum(epoch["seconds"] for epoch in history)
     timings["step"] = float(np.median([epoch["seconds"] for epoch in history])) / spec.schedule.steps_per_epoch
-    tracking.log_model(model)
+    tracking.log_model(model, spec, dataset.read_image(dataset.splits["test"][0]))
     say(f"best epoch {_best(history)['epoch']}; predicting the test fields")
     with _timed(timings, "prediction"):
         predictions = [_predict(model, dataset.read_image(name)) for name in dataset.splits["test"]]
@@ -171,17 +252,16 @@ def _score(dataset, predictions, timings, say):
     say(f"scoring {len(names)} fields")
     with _timed(timings, "scoring"):
         scored = list(over_fields(partial(fields.score, dataset), names, predictions))
-    finished, records, variants = zip(*scored, strict=True)
-    per_tile = evaluation.table_of(names, records)
+    finished, scores = (dict(zip(names, column, strict=True)) for column in zip(*scored, strict=True))
+    tables = evaluation.tables(scores)
 
     def write_files(folder):
-        per_tile.to_csv(folder / "per_tile.csv", index=False)
-        evaluation.per_field(per_tile).to_csv(folder / "per_field.csv", index=False)
-        evaluation.sensitivity(variants).to_csv(folder / "sensitivity.csv", index=False)
-        write_predictions(folder, dict(zip(names, finished, strict=True)))
-        _write_figure(folder, dataset, dict(zip(names, finished, strict=True)))
+        for name, table in tables.items():
+            table.to_csv(folder / f"{name}.csv", index=False)
+        write_predictions(folder, finished)
+        _write_figure(folder, dataset, finished)
 
-    tracking.log_results(evaluation.totals(per_tile), timings, write_files)
+    tracking.log_results(evaluation.totals(tables), timings, write_files)
 
 
 def write_predictions(folder, predictions):

@@ -4,12 +4,16 @@ import json
 import logging
 import os
 import tempfile
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, suppress
+from importlib.metadata import version
 from pathlib import Path
+from statistics import fmean
 from typing import NamedTuple
 
 import mlflow
-from mlflow.entities import RunStatus, ViewType
+from mlflow.data.code_dataset_source import CodeDatasetSource
+from mlflow.data.meta_dataset import MetaDataset
+from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 
 from harness import __version__
@@ -18,7 +22,11 @@ from harness.machine import machine
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 TAG = "harness."
-RESUMABLE = ("RUNNING", "FAILED", "KILLED", "SCHEDULED")
+PARENT = "mlflow.parentRunId"
+RESUMABLE = ("running", "failed", "killed", "scheduled")
+CURVES = ("loss", "val_loss", "learning_rate")
+RETRIES = "4"  # half a minute; MLflow itself would ask a lost server for more than four
+DIGEST_LENGTH = 36  # characters; MLflow refuses a longer digest of a data set
 
 
 class Run(NamedTuple):
@@ -62,6 +70,7 @@ def connect(uri=None):
     HarnessError
         The store cannot be reached or written.
     """
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", RETRIES)
     uri = _absolute(uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI)
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
@@ -77,6 +86,11 @@ def connect(uri=None):
     return uri
 
 
+def uri():
+    """The store in use, for another process to `connect` to."""
+    return mlflow.get_tracking_uri()
+
+
 def _absolute(uri):
     """MLflow keeps a store open under its address, so the address must not depend on the working folder."""
     path = uri.removeprefix("sqlite:///")
@@ -90,22 +104,10 @@ def _ask_server(uri):
     requests.get(uri.rstrip("/") + "/health", timeout=5).raise_for_status()
 
 
-@contextmanager
-def suite(dataset, profile):
-    """The run under which rows are nested when `mlflow run` started this program; otherwise their experiment.
-
-    Parameters
-    ----------
-    dataset, profile : str
-        They name the experiment.
-    """
+def suite():
+    """The run that `mlflow run` made when it started this program, open meanwhile; nothing otherwise."""
     adopted = os.environ.pop("MLFLOW_RUN_ID", None)  # left there, it would be taken for every row's run, too
-    if adopted:
-        with mlflow.start_run(run_id=adopted):
-            yield
-        return
-    mlflow.set_experiment(experiment_id=_experiment(f"{dataset}-{profile}"))
-    yield
+    return mlflow.start_run(run_id=adopted) if adopted else nullcontext()
 
 
 def _experiment(name):
@@ -121,40 +123,105 @@ def _experiment(name):
         return mlflow.get_experiment_by_name(name).experiment_id
 
 
+def row_run(spec):
+    """The run of a row, under which the runs of its seeds stand; made where there is none.
+
+    For the process that hands out the work: two that ask at the same time would make two.
+
+    Parameters
+    ----------
+    spec : harness.registry.Spec
+        Of any seed.
+
+    Returns
+    -------
+    str
+        Run id, for `record` and `summarise`.
+    """
+    client = mlflow.MlflowClient()
+    found = next(_search(f"tags.`{TAG}row_hash` = '{spec.row_hash}'"), None)
+    run_id = found.info.run_id if found else _new_row_run(spec)
+    client.update_run(run_id, status="RUNNING")
+    known = find(spec.hash)
+    if known and PARENT not in known.tags:  # of a harness that had no runs of rows
+        client.set_tag(known.run_id, PARENT, run_id)
+    return run_id
+
+
+def _new_row_run(spec):
+    started_by = mlflow.active_run()
+    experiment = started_by.info.experiment_id if started_by else _experiment(f"{spec.dataset}-{spec.profile}")
+    tags = _tags(spec, ("row", "profile", "dataset", "labels", "method", "digest", "row_hash"))
+    with mlflow.start_run(experiment_id=experiment, run_name=spec.row, nested=True, tags=tags) as run:
+        mlflow.log_params({key: value for key, value in _flat(spec).items() if key != "seed"})
+        _log_data(spec)
+        return run.info.run_id
+
+
+def summarise(row_run_id):
+    """Log the means over the finished seeds on a row's run, which ends finished when all of them are."""
+    seeds = runs(f"tags.`{PARENT}` = '{row_run_id}' and tags.`{TAG}spec_hash` != ''")
+    finished, states = [run.metrics for run in seeds if run.state == "finished"], {run.state for run in seeds}
+    names = {name for metrics in finished for name in metrics if name not in CURVES}
+    means = {name: fmean(metrics[name] for metrics in finished if name in metrics) for name in names}
+    mlflow.log_metrics(means | {"seeds": len(finished)}, run_id=row_run_id)
+    status = "FINISHED" if states == {"finished"} else "RUNNING" if "running" in states else "FAILED"
+    mlflow.MlflowClient().set_terminated(row_run_id, status)
+
+
 @contextmanager
-def record(spec):
+def record(spec, parent):
     """Open the run of a spec, the one that was interrupted if there is one; it ends finished or failed.
 
     Parameters
     ----------
     spec : harness.registry.Spec
+    parent : str
+        Id of the row's run, see `row_run`.
 
     Yields
     ------
     mlflow.ActiveRun
     """
     interrupted = find(spec.hash, RESUMABLE)
-    tags = {f"{TAG}{key}": str(getattr(spec, key)) for key in ("row", "seed", "profile", "dataset", "labels", "method")}
-    tags |= {f"{TAG}spec_hash": spec.hash, f"{TAG}digest": spec.digest, f"{TAG}version": __version__}
+    tags = _tags(spec, ("row", "seed", "profile", "dataset", "labels", "method", "digest"))
+    tags |= {f"{TAG}spec_hash": spec.hash, PARENT: parent}
     tags |= {f"{TAG}{key}": value for key, value in machine().items()}
-    name = f"{spec.row} · seed {spec.seed}"
-    with mlflow.start_run(run_id=interrupted.run_id if interrupted else None, run_name=name,
-                          nested=mlflow.active_run() is not None) as run:
-        mlflow.set_tags(tags | {"mlflow.note.content": spec.title})
+    where = {"run_id": interrupted.run_id} if interrupted else {
+        "experiment_id": mlflow.get_run(parent).info.experiment_id}  # the pages of MLflow nest within an experiment
+    with mlflow.start_run(**where, run_name=f"{spec.row} · seed {spec.seed}", nested=True,
+                          log_system_metrics=True) as run:
+        mlflow.set_tags(tags)
         mlflow.log_params(_flat(spec))
+        _log_data(spec)
         mlflow.log_dict(spec.model_dump(), "spec.json")
         try:
             yield run
         except BaseException as error:
-            mlflow.set_tag(f"{TAG}failure", f"{type(error).__name__}: {error}"[:500])
+            with suppress(MlflowException):  # the store may be what has failed
+                mlflow.set_tag(f"{TAG}failure", f"{type(error).__name__}: {error}"[:500])
             raise
 
 
+def _tags(spec, names):
+    """A title is what MLflow shows as a run's description."""
+    return ({f"{TAG}{name}": str(getattr(spec, name)) for name in names}
+            | {f"{TAG}version": __version__, "mlflow.note.content": spec.title})
+
+
 def _flat(spec):
-    values = {key: value for key, value in spec.model_dump().items() if not isinstance(value, dict)}
+    """Without what a row does not have: a classical one has no network and no schedule."""
+    values = {key: value for key, value in spec.model_dump().items() if value is not None and not isinstance(value, dict)}
     for group in ("settings", "network", "schedule", "versions"):
         values |= {f"{group}.{key}": value for key, value in (spec.model_dump()[group] or {}).items()}
     return values
+
+
+def _log_data(spec):
+    """MLflow's own digest of arrays is of their first 10,000 numbers; this one is of every file."""
+    source = CodeDatasetSource({"mlflow.source.name": f"harness data --dataset {spec.dataset}"})
+    data = MetaDataset(source, name=spec.dataset, digest=spec.digest[:DIGEST_LENGTH])
+    mlflow.log_input(data, context="training, validation, test" if spec.method == "network" else "test")
 
 
 def curves():
@@ -165,8 +232,7 @@ def curves():
     def log(record):
         if record["epoch"] not in logged:
             logged.add(record["epoch"])
-            mlflow.log_metrics({key: record[key] for key in ("loss", "val_loss", "learning_rate")},
-                               step=record["epoch"])
+            mlflow.log_metrics({key: record[key] for key in CURVES}, step=record["epoch"])
 
     return log
 
@@ -191,23 +257,97 @@ def log_results(metrics, timings, write_files):
         mlflow.log_artifacts(folder)
 
 
-def log_model(model):
-    """Log a trained network so that `mlflow.tensorflow.load_model` gives it back."""
-    import keras
+def log_model(model, spec, image):
+    """Log a trained network so that `mlflow.pyfunc.load_model` gives a function of images, and register it by its row.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From normalised tiles to class probabilities.
+    spec : harness.registry.Spec
+    image : (H, W) ndarray
+        A field, of which a corner is kept as the example of an input.
+    """
     import numpy as np
     from mlflow.models import ModelSignature
     from mlflow.types import Schema, TensorSpec
 
-    floats = np.dtype("float32")
-    signature = ModelSignature(Schema([TensorSpec(floats, (-1, *model.input_shape[1:]))]),
-                               Schema([TensorSpec(floats, (-1, *model.output_shape[1:]))]))
-    mlflow.tensorflow.log_model(model, name="model", signature=signature,
-                                pip_requirements=[f"keras=={keras.__version__}", "tensorflow"])
+    # MLflow refuses every dtype but the signature's; objects of no shape are its way to let any array through.
+    signature = ModelSignature(Schema([TensorSpec(np.dtype(object), (-1,))]),
+                               Schema([TensorSpec(np.dtype(np.int32), (-1, -1))]))
+    packages = ("keras", "tensorflow", "numpy", "scipy", "scikit-image")
+    about = {"dataset": spec.dataset, "profile": spec.profile, "seed": str(spec.seed)}
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "network.keras"
+        _without_optimiser(model).save(path)
+        logged = mlflow.pyfunc.log_model(
+            name="model", loader_module="harness.network.segmenter", data_path=str(path),
+            code_paths=[str(Path(__file__).parent)], signature=signature, input_example=image[:256, :256],
+            pip_requirements=[f"{name}=={version(name)}" for name in packages], tags=about)
+    _register(logged, spec, about)
 
 
-def find(spec_hash, states=("FINISHED",)):
-    """The newest run of a spec in one of the given MLflow states, in whatever experiment; None if there is none."""
-    found = [run for run in runs(f"tags.`{TAG}spec_hash` = '{spec_hash}'") if run.state.upper() in states]
+def _without_optimiser(model):
+    """A copy of a third the size, for use and not for training."""
+    import keras
+
+    copy = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def _register(logged, spec, about):
+    """By the client: `mlflow.register_model` prints."""
+    client = mlflow.MlflowClient()
+    try:
+        client.create_registered_model(spec.row, description=spec.title)
+    except MlflowException as error:
+        if error.error_code != "RESOURCE_ALREADY_EXISTS":
+            raise
+    client.create_model_version(spec.row, logged.model_uri, mlflow.active_run().info.run_id, about,
+                                model_id=logged.model_id)
+
+
+def log_report(folder):
+    """Keep a report with the run that `mlflow run` made: the folder a project ran in may be gone afterwards."""
+    if mlflow.active_run():
+        mlflow.log_artifacts(folder, "report")
+
+
+def load_network(uri):
+    """The trained network of a run or of a registered model.
+
+    Parameters
+    ----------
+    uri : str
+        A run id, "runs:/ID" or "models:/NAME/VERSION".
+
+    Returns
+    -------
+    keras.Model
+        From (N, 512, 512, 1) normalised tiles to (N, 512, 512, 3) class probabilities; not compiled.
+
+    Raises
+    ------
+    HarnessError
+        There is no such run or model in the tracking store, or it holds no network.
+    """
+    import keras
+
+    uri = uri if "/" in uri else f"runs:/{uri}"
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            path = f"{uri}/model" if uri.startswith("runs:/") else uri
+            fetched = Path(mlflow.artifacts.download_artifacts(artifact_uri=path, dst_path=folder))
+            return keras.saving.load_model(next(fetched.rglob("*.keras")), compile=False)
+        except (MlflowException, OSError, StopIteration) as error:
+            raise HarnessError(f"{uri}: no trained network in {mlflow.get_tracking_uri()}; "
+                               "give the id of a finished network run or models:/NAME/VERSION") from error
+
+
+def find(spec_hash, states=("finished",)):
+    """The newest run of a spec in one of the given states, in whatever experiment; None if there is none."""
+    found = [run for run in runs(f"tags.`{TAG}spec_hash` = '{spec_hash}'") if run.state in states]
     return found[0] if found else None
 
 
@@ -223,22 +363,25 @@ def runs(filter_string=f"tags.`{TAG}spec_hash` != ''"):
     -------
     list of Run
     """
+    return [_run(run) for run in _search(filter_string)]
+
+
+def _search(filter_string):
     experiments = [experiment.experiment_id for experiment in mlflow.search_experiments()]
-    found, token = [], None  # in small pages: a page of 1000 runs takes over 500 MB
-    while token != "":
+    token = None
+    while token != "":  # in small pages: a page of 1000 runs takes over 500 MB
         page = mlflow.MlflowClient().search_runs(experiments, filter_string, ViewType.ACTIVE_ONLY, max_results=200,
                                                  order_by=["attributes.start_time DESC"], page_token=token)
-        found += [_run(run) for run in page]
+        yield from page
         token = page.token or ""
-    return found
 
 
 def _run(run):
     tags = run.data.tags
     own = {key: tags.get(TAG + key, "") for key in ("row", "profile", "dataset", "spec_hash")}
-    return Run(**own, seed=int(tags.get(f"{TAG}seed", 0)), run_id=run.info.run_id, metrics=dict(run.data.metrics),
-               state=RunStatus.to_string(RunStatus.from_string(run.info.status)).lower(), tags=tags,
-               params=dict(run.data.params), artifacts=run.info.artifact_uri)
+    metrics = {name: value for name, value in run.data.metrics.items() if not name.startswith("system/")}
+    return Run(**own, seed=int(tags.get(f"{TAG}seed", 0)), run_id=run.info.run_id, metrics=metrics,
+               state=run.info.status.lower(), tags=tags, params=dict(run.data.params), artifacts=run.info.artifact_uri)
 
 
 def artifact(run, path):

@@ -4,6 +4,7 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import mlflow
 import pandas as pd
@@ -40,7 +41,7 @@ def test_reproduce_runs_every_row_records_it_and_writes_the_tables(harness, fiel
         assert entry["metrics"]["jaccard"] == stored.metrics["jaccard"]
         assert {"row", "seed", "profile", "dataset", "spec_hash"} <= set(entry)
     text = (tmp_path / "report" / "report.md").read_text()
-    assert "0.958" in text and "0.838" in text
+    assert "The paper's values are of `bbbc039`" in text
 
     kept = [path.relative_to(tmp_path / "report/predictions") for path in (tmp_path / "report/predictions").rglob("*.png")]
     assert {path.parts[0] for path in kept} == {row for row in results_rows(results) if row.startswith("network")}
@@ -82,9 +83,11 @@ def test_a_network_run_holds_spec_curves_model_and_predictions(harness, fields, 
     assert len(mlflow.MlflowClient().get_metric_history(run.run_id, "val_loss")) == 2
     assert run.metrics["best_epoch"] in (1, 2) and run.metrics["seconds_training"] > 0
     assert tracking.artifact(run, "figures/postprocessing.png").stat().st_size > 10_000
-    (model,) = mlflow.search_logged_models(output_format="list")
-    assert mlflow.tensorflow.load_model(model.model_uri).count_params() == unet(base=2, last=2).count_params()
+    experiment = mlflow.get_run(run.run_id).info.experiment_id
+    (model,) = mlflow.search_logged_models([experiment], output_format="list")
     assert model.source_run_id == run.run_id
+    for uri in (run.run_id, f"runs:/{run.run_id}", model.model_uri):
+        assert tracking.load_network(uri).count_params() == unet(base=2, last=2).count_params()
 
 
 def test_without_masks_to_learn_from_every_row_but_the_manual_one_still_trains(harness, fields, tiny, tmp_path):
@@ -136,16 +139,50 @@ def test_a_changed_data_set_makes_runs_stale(harness, fields, tmp_path):
     assert json.loads((tmp_path / "report" / "results.json").read_text())["runs"] == []
 
 
-def test_under_mlflow_run_the_rows_are_nested_in_its_run(harness, fields, monkeypatch):
+def test_under_mlflow_run_the_rows_are_nested_in_its_run(harness, fields, monkeypatch, tmp_path):
     tracking.connect()
     parent = mlflow.MlflowClient().create_run(mlflow.create_experiment("somewhere-else"))
     monkeypatch.setenv("MLFLOW_RUN_ID", parent.info.run_id)
     monkeypatch.setenv("MLFLOW_EXPERIMENT_ID", parent.info.experiment_id)
     assert harness("run", "classical-shape-shape", "--dataset", fields)[0] == 0
-    (row,) = runs()
-    assert row.tags["mlflow.parentRunId"] == parent.info.run_id != row.run_id
+    (seed,) = runs()
+    row = mlflow.get_run(seed.tags["mlflow.parentRunId"])
+    assert row.data.tags["mlflow.parentRunId"] == parent.info.run_id
+    assert {run.info.experiment_id for run in (row, mlflow.get_run(seed.run_id))} == {parent.info.experiment_id}
     assert mlflow.get_run(parent.info.run_id).info.status == "FINISHED"
     assert json.loads(harness("list", "--dataset", fields, "--json")[1])[5]["state"] == "finished, n = 1"
+
+
+    monkeypatch.setenv("MLFLOW_RUN_ID", parent.info.run_id)
+    assert harness("report", "--dataset", fields)[0] == 0
+    kept = mlflow.MlflowClient().list_artifacts(parent.info.run_id, "report")
+    assert {Path(entry.path).name for entry in kept} >= {"report.md", "results.json", "figures"}
+
+
+def test_describe_tells_a_person_and_a_script_the_same(harness, fields):
+    command = ("describe", "network-shape-intensity", "--dataset", fields, "--seed", 3, *SMOKE)
+    spec = json.loads(harness(*command, "--json")[1])
+    said = harness(*command)[1]
+    assert spec["seed"] == 3 and spec["spec_hash"] in said and spec["digest"] in said
+    for words in ("DL trained on Shape/Intensity", "cellprofiler:shape/intensity", "min_diameter 10", "base 16",
+                  "steps_per_epoch 2", "3 training, 1 validation, 2 test fields", "network.inference 1"):
+        assert words in said
+    assert "schedule" not in harness("describe", "classical-shape-shape", "--dataset", fields)[1]
+
+
+def test_list_says_which_seeds_are_missing(harness, fields, monkeypatch):
+    from harness import tracking
+
+    assert harness("run", "classical-shape-shape", "--dataset", fields)[0] == 0
+    (run,) = runs()
+    network = [run._replace(row="network-manual", run_id=f"{seed}", seed=seed, state=state,
+                            spec_hash=json.loads(harness("describe", "network-manual", "--dataset", fields, "--seed",
+                                                         seed, "--json")[1])["spec_hash"])
+               for seed, state in ((0, "finished"), (1, "finished"), (2, "failed"))]
+    monkeypatch.setattr(tracking, "runs", lambda: [run, *network])
+    states = {entry["row"]: entry["state"] for entry in json.loads(harness("list", "--json", "--dataset", fields)[1])}
+    assert states["network-manual"] == "finished, n = 2; seed 2 failed"
+    assert states["classical-shape-shape"] == "finished, n = 1" and states["network-consensus"] == "not run"
 
 
 def test_everything_wrong_with_a_folder_is_listed_at_once(harness, fields, tmp_path):

@@ -22,7 +22,9 @@ def test_the_rows_of_the_paper():
     assert list(PAPER.rows) == ["network-manual", "network-shape-intensity", "network-consensus",
                                 "classical-shape-intensity", "classical-intensity-shape", "classical-shape-shape",
                                 "classical-intensity-intensity"]
-    assert PAPER.tables["dice"].published["network-shape-intensity"] == [0.958, 0.355]
+    assert PAPER.published("network-shape-intensity", "bbbc039") == {
+        "dice_nuclei": 0.958, "dice_separations": 0.355, "jaccard": 0.838}
+    assert PAPER.published("network-shape-intensity", "synthetic") == {}
     assert PAPER.tables["jaccard"].metrics == ["jaccard", "jaccard_equal"]
 
 

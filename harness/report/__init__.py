@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pandas as pd
 
-from harness import tracking
+from harness import objects, tracking
 from harness.errors import HarnessError
-from harness.report import claims, html, markdown, objects, tables
-from harness.report.rescoring import rescore_all, same_prediction, score_objects
+from harness.report import claims, html, markdown, tables
+from harness.report.rescoring import rescore_all, same_prediction
 from harness.report.results import METRICS, collect, read_all, runs_of, same_hash, stack
 
 __all__ = ["write"]
@@ -38,7 +38,7 @@ def write(registry, resolve, dataset, profile, runs, out, figures=True, recomput
         Folder to write: report.md, report.html, results.json, tables/*.csv, per_image.csv, figures/*.png. It appears
         whole or not at all; an earlier report there is replaced.
     figures : bool
-        Whether to draw pictures and to compute, from the stored predictions, the scores over IoU.
+        Whether to draw pictures.
     recompute : bool
         Whether to score the stored predictions again rather than to read the scores. A run whose code of scoring alone
         has changed is then not stale.
@@ -59,7 +59,7 @@ def write(registry, resolve, dataset, profile, runs, out, figures=True, recomput
     out = Path(out)
     _check_replaceable(out)
     _check_names(registry.tables)
-    content = gather(registry, resolve, dataset, profile, runs, figures, recompute)
+    content = gather(registry, resolve, dataset, profile, runs, recompute)
     results = as_json(content)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
@@ -88,14 +88,13 @@ def _check_names(names):
                                f"than {', '.join(OWN_TABLES)}, without slashes")
 
 
-def gather(registry, resolve, dataset, profile, runs, objects_too=True, recompute=False):
+def gather(registry, resolve, dataset, profile, runs, recompute=False):
     """Everything a report says, as DataFrames, by name; nothing is drawn or written yet."""
     results = collect(registry, resolve, runs, same_prediction if recompute else same_hash)
     results, tables_of = _sources(results, dataset, recompute)
-    stored = {name: tables_of(name, results) for name in ("per_field", "sensitivity")}
-    of_objects = score_objects(results, dataset) if objects_too else pd.DataFrame()
+    stored = {name: tables_of(name, results) for name in ("per_field", "sensitivity", "objects")}
     boot = tables.resampled(results, partial(tables_of, "per_tile"))
-    scores = tables.scores(registry, results, boot)
+    scores = tables.scores(registry, dataset.name, results, boot)
     published = {(cell.row, cell.metric): cell.published for cell in scores.itertuples()}
     fields = _mean_over_seeds(stored["per_field"])
     sensitivity = _or_empty(tables.sensitivity, stored["sensitivity"])
@@ -103,11 +102,11 @@ def gather(registry, resolve, dataset, profile, runs, objects_too=True, recomput
         "registry": registry, "results": results, "dataset": dataset.name, "digest": dataset.digest, "profile": profile,
         "recomputed": recompute, "fields": dataset.splits["test"],
         "titles": {name: row.title for name, row in registry.rows.items()},
-        "boot": boot, "scores": scores, "per_field": _joined(stored["per_field"], of_objects), "field_scores": fields,
+        "boot": boot, "scores": scores, "per_field": _joined(stored["per_field"], stored["objects"]), "field_scores": fields,
         "effect": tables.protocol_effect(results, boot, sensitivity),
         "claims": claims.check(claims.Evidence(results, boot, fields, published)),
         "sensitivity": sensitivity,
-        "quality": _or_empty(objects.quality, of_objects), "errors": _or_empty(objects.errors, of_objects),
+        "quality": _or_empty(objects.quality, stored["objects"]), "errors": _or_empty(objects.errors, stored["objects"]),
         "timings": tables.timings(results, _count_tiles(results, tables_of)),
         "run_details": tables.run_details(results), "figures": []}
 
@@ -130,6 +129,7 @@ def _mean_over_seeds(per_field):
 
 
 def _joined(per_field, of_objects):
+    """Runs of an earlier harness stored nothing of objects."""
     return per_field.merge(of_objects, how="left", sort=False) if len(of_objects) else per_field
 
 

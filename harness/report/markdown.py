@@ -22,7 +22,8 @@ left out.
 """
 NOTES = """\
 Bold: best of the column. Interval: 95 % bootstrap over test fields, which says nothing about the spread between
-trainings. ± sd: over seeds. Published: by the paper; – where the registry has no value."""
+trainings. ± sd: over seeds. """
+PUBLISHED = "Published: by the paper; – where the registry has no value."
 CLAIMS = """\
 ## The paper's claims, checked
 
@@ -47,6 +48,7 @@ On the whole-field nuclei of `equal`, every nucleus counted, also those at the e
 (Kirillov et al. 2019), pooled; aggregated Jaccard index (Kumar et al. 2017), mean over fields.
 
 """
+UNSCORED = "Runs of an earlier harness stored none of this; `harness report --recompute` scores them again: "
 ERRORS = """\
 ## Missed, extra, merged and split nuclei
 
@@ -56,8 +58,6 @@ for extra and merged.
 
 """
 TIMINGS = """\
-## Processing times
-
 Means over seeds. Published: section 3.3 of the paper, on the authors' GPU; the machine behind the others stands with
 the runs below.
 
@@ -76,8 +76,8 @@ def document(content):
     -------
     str
     """
-    parts = [_head(content), _tables(content), _effect(content), _claims(content), _sensitivity(content),
-             _quality(content), _errors(content), _timings(content), _figures(content), _runs(content)]
+    parts = [_head(content), _tables(content), _timings(content), _effect(content), _claims(content),
+             _sensitivity(content), _quality(content), _errors(content), _figures(content), _runs(content)]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
@@ -94,7 +94,7 @@ def _count_runs(results):
     return f"{done} of {len(results)} rows done, in {runs} run{'s' * (runs != 1)}"
 
 
-# ---- the paper's tables
+# ---- the paper's tables, and its processing times
 
 
 def _tables(content):
@@ -106,7 +106,13 @@ def _tables(content):
         parts.append(f"## Table {number}. {table.title}\n\n{about}{to_markdown(score_table(cells))}")
     missing = [f"- {result.row.title}, seed {run.seed}: {why}, run `{run.run_id[:8]}`{_failure(run)}"
                for result in content["results"].values() for run, why in result.left_out]
-    return "\n\n".join([*parts, NOTES, *(["Not in the tables:\n\n" + "\n".join(missing)] if missing else [])])
+    return "\n\n".join([*parts, NOTES + _published(content), *(["Not in the tables:\n\n" + "\n".join(missing)] if missing else [])])
+
+
+def _published(content):
+    of = content["registry"].dataset
+    return (PUBLISHED if of in (None, content["dataset"]) else
+            f"The paper's values are of `{of}` and stand in the report on that alone.")
 
 
 def _failure(run):
@@ -168,6 +174,22 @@ def to_markdown(frame):
     padded = [[pad(cell, width) for pad, cell, width in zip(pads, line, widths, strict=True)] for line in lines]
     rule = [pad(":", width, "-") for pad, width in zip(pads, widths, strict=True)]
     return "\n".join("| " + " | ".join(line) + " |" for line in (padded[0], rule, *padded[1:]))
+
+
+def _timings(content):
+    frame = content["timings"]
+    if frame.drop(columns=["row", "title"]).filter(regex="^(?!.*published)").isna().all(axis=None):
+        return ""
+    published = [name for name in ("step_ms_published", "tile_ms_published") if name in frame]
+    names = {"title": "", "step_ms": "training step, ms", "step_ms_published": "published",
+             "tile_ms": "inference tile, ms", "tile_ms_published": "published", "labels": "labels, s",
+             "training": "training, s", "prediction": "prediction, s", "scoring": "scoring, s"}
+    columns = [name for name in names if name in frame]
+    text = frame[columns].copy().astype(object)
+    for name in columns[1:]:
+        text[name] = [number(value, 0 if name in published or name == "training" else 1) for value in frame[name]]
+    number_of_table = len(content["registry"].tables) + 1
+    return f"## Table {number_of_table}. Processing times\n\n{TIMINGS}" + to_markdown(text.set_axis([names[name] for name in columns], axis=1))
 
 
 # ---- what the protocol does, and the paper's claims
@@ -237,7 +259,7 @@ def _p(value):
     return NONE if pd.isna(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
 
 
-# ---- sensitivity and times
+# ---- sensitivity, and what else the field reports
 
 
 def _sensitivity(content):
@@ -270,7 +292,9 @@ def _quality(content):
     for name in names.values():
         top = text[name].round(3).max()
         text[name] = [f"**{number(value)}**" if round(value, 3) == top else number(value) for value in text[name]]
-    return QUALITY + to_markdown(text)
+    bare = [content["titles"][name] for name, result in content["results"].items()
+            if result.runs and name not in set(frame["row"])]
+    return QUALITY + to_markdown(text) + (f"\n\n{UNSCORED}{', '.join(bare)}." if bare else "")
 
 
 def _errors(content):
@@ -282,21 +306,6 @@ def _errors(content):
     for name in frame.columns[2:]:
         text[name] = [number(value, 0 if float(value).is_integer() else 1) for value in frame[name]]
     return ERRORS + to_markdown(text.rename(columns={"row": ""}))
-
-
-def _timings(content):
-    frame = content["timings"]
-    if frame.drop(columns=["row", "title"]).filter(regex="^(?!.*published)").isna().all(axis=None):
-        return ""
-    published = [name for name in ("step_ms_published", "tile_ms_published") if name in frame]
-    names = {"title": "", "step_ms": "training step, ms", "step_ms_published": "published",
-             "tile_ms": "inference tile, ms", "tile_ms_published": "published", "labels": "labels, s",
-             "training": "training, s", "prediction": "prediction, s", "scoring": "scoring, s"}
-    columns = [name for name in names if name in frame]
-    text = frame[columns].copy().astype(object)
-    for name in columns[1:]:
-        text[name] = [number(value, 0 if name in published or name == "training" else 1) for value in frame[name]]
-    return TIMINGS + to_markdown(text.set_axis([names[name] for name in columns], axis=1))
 
 
 # ---- pictures, and the runs

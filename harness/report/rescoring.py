@@ -5,14 +5,12 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 from imageio.v3 import imread
 
-from harness import evaluation, tracking
+from harness import evaluation, fields, tracking
 from harness.errors import HarnessError
 from harness.parallel import over_fields
 from harness.postprocess import nuclei_from_class_map
-from harness.report import objects
 from harness.report.results import runs_of
 
 # Stages that come after what is stored: a run is not outdated by a change of these if it is scored again.
@@ -45,7 +43,7 @@ def rescore_all(results, dataset):
     results : dict of str to RowResults
         The same runs with the metrics of today.
     tables : dict of str to dict of str to DataFrame
-        Run id to what the run would have stored today: per_tile, per_field, sensitivity.
+        Run id to what the run would have stored today, see `evaluation.tables`.
 
     Raises
     ------
@@ -56,8 +54,8 @@ def rescore_all(results, dataset):
     work = [(_predictions(run), result.row.method, name)
             for result in results.values() for run in result.runs for name in names]
     scored = list(over_fields(partial(_rescore_field, dataset), *zip(*work, strict=True))) if work else []
-    runs = runs_of(results)
-    tables = {run.run_id: _tables(names, scored[at * len(names):(at + 1) * len(names)]) for at, run in enumerate(runs)}
+    of_run = {run.run_id: scored[at * len(names):(at + 1) * len(names)] for at, run in enumerate(runs_of(results))}
+    tables = {run_id: evaluation.tables(dict(zip(names, scores, strict=True))) for run_id, scores in of_run.items()}
     return {name: result._replace(runs=[_renewed(run, tables) for run in result.runs])
             for name, result in results.items()}, tables
 
@@ -70,20 +68,11 @@ def _predictions(run):
 
 
 def _rescore_field(dataset, folder, method, name):
-    nuclei = dataset.read_nuclei(name)
-    prediction = stored_prediction(folder, method, name)
-    return evaluation.score_field(prediction, nuclei), evaluation.sensitivity_of_field(prediction, nuclei)
-
-
-def _tables(names, scored):
-    records, variants = zip(*scored, strict=True)
-    per_tile = evaluation.table_of(names, records)
-    return {"per_tile": per_tile, "per_field": evaluation.per_field(per_tile),
-            "sensitivity": evaluation.sensitivity(variants)}
+    return fields.score(dataset, name, partial(stored_prediction, folder, method, name))[1]
 
 
 def _renewed(run, tables):
-    return run._replace(metrics=run.metrics | evaluation.totals(tables[run.run_id]["per_tile"]))
+    return run._replace(metrics=run.metrics | evaluation.totals(tables[run.run_id]))
 
 
 def stored_prediction(folder, method, name):
@@ -104,23 +93,6 @@ def stored_prediction(folder, method, name):
     maps = evaluation.tiles_of_strip(_read(folder, "tiles", name))
     return evaluation.Prediction(maps, [nuclei_from_class_map(tile) for tile in maps],
                                  _labels(folder, "nuclei", name), {})
-
-
-def score_objects(results, dataset):
-    """What `objects.score_field` says of the stored nuclei of every run, field by field.
-
-    Returns
-    -------
-    DataFrame
-        row, seed, run_id, field and the record; without the runs that stored no predictions.
-    """
-    kept = [(run, tracking.artifact(run, "predictions")) for run in runs_of(results)]
-    records = []
-    for name in dataset.splits["test"]:
-        annotated = dataset.read_nuclei(name)
-        records += [{"row": run.row, "seed": run.seed, "run_id": run.run_id, "field": name}
-                    | objects.score_field(annotated, _labels(folder, "nuclei", name)) for run, folder in kept if folder]
-    return pd.DataFrame(records)
 
 
 def _labels(folder, kind, name):

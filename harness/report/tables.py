@@ -35,12 +35,14 @@ def resampled(results, per_tile_of):
     return boot
 
 
-def scores(registry, results, boot):
+def scores(registry, dataset, results, boot):
     """Every cell of every table.
 
     Parameters
     ----------
     registry : harness.registry.Registry
+    dataset : str
+        Name of the data set.
     results : dict of str to RowResults
     boot : dict of (str, str) to ndarray
         See `resampled`.
@@ -51,19 +53,17 @@ def scores(registry, results, boot):
         table, row, title, metric, state, value (mean over seeds), sd (sample standard deviation, from two seeds on),
         n (seeds), low, high (95 % bootstrap interval over fields), published, difference, best.
     """
-    cells = [_cell(name, table, column, metric, results[row], boot)
-             for name, table in registry.tables.items()
-             for column, metric in enumerate(table.metrics)
-             for row in registry.rows]
+    published = {row: registry.published(row, dataset) for row in registry.rows}
+    cells = [_cell(name, metric, results[row], boot, published[row].get(metric, np.nan))
+             for name, table in registry.tables.items() for metric in table.metrics for row in registry.rows]
     frame = pd.DataFrame(cells)
     rounded = frame["value"].round(DECIMALS)
     frame["best"] = rounded.notna() & (rounded == rounded.groupby([frame["table"], frame["metric"]]).transform("max"))
     return frame
 
 
-def _cell(table, entry, column, metric, result, boot):
+def _cell(table, metric, result, boot, published):
     values = metric_values(result, metric)
-    published = dict(enumerate(entry.published.get(result.name, []))).get(column, np.nan)
     value = values.mean() if len(values) else np.nan
     bounds = interval(boot[result.name, metric])[1:] if len(values) else (np.nan, np.nan)
     return {"table": table, "row": result.name, "title": result.row.title, "metric": metric,

@@ -70,17 +70,13 @@ def scored(dataset, row, seed):
 def make_run(folder, spec, dataset, state="finished"):
     """A run as the tracking store would hold it, with real files and real scores."""
     folder.mkdir(parents=True)
-    records, sensitivities = [], []
     predictions = dict(scored(dataset, spec.row, spec.seed))
-    for name, prediction in predictions.items():
-        nuclei = dataset.read_nuclei(name)
-        records.append(evaluation.score_field(prediction, nuclei))
-        sensitivities.append(evaluation.sensitivity_of_field(prediction, nuclei))
+    scores = {name: evaluation.score_field(prediction, dataset.read_nuclei(name))
+              for name, prediction in predictions.items()}
     write_predictions(folder, predictions)
-    per_tile = evaluation.table_of(predictions, records)
-    per_tile.to_csv(folder / "per_tile.csv", index=False)
-    evaluation.per_field(per_tile).to_csv(folder / "per_field.csv", index=False)
-    evaluation.sensitivity(sensitivities).to_csv(folder / "sensitivity.csv", index=False)
+    tables = evaluation.tables(scores)
+    for name, table in tables.items():
+        table.to_csv(folder / f"{name}.csv", index=False)
     seconds = {"seconds_labels": 4.2, "seconds_scoring": 3.1}
     if spec.method == "network":
         seconds |= {"seconds_training": 70.0, "seconds_prediction": 2.4, "seconds_step": 0.31}
@@ -88,7 +84,7 @@ def make_run(folder, spec, dataset, state="finished"):
     (folder / "spec.json").write_text(json.dumps(spec.model_dump()))
     tags = {f"harness.{key}": str(getattr(spec, key)) for key in ("row", "seed", "profile", "dataset", "digest")}
     return Run(spec.row, spec.seed, md5(str(folder).encode()).hexdigest(), spec.profile, spec.dataset, spec.hash, state,
-               {**evaluation.totals(per_tile), **seconds},
+               {**evaluation.totals(tables), **seconds},
                tags | {"harness.version": "0.1.0", "harness.machine": "2 cores"},
                {f"versions.{key}": str(value) for key, value in spec.versions.items()}, folder.as_uri())
 
@@ -132,7 +128,8 @@ def small():
 
 @pytest.fixture(scope="session")
 def book():
-    return registry.load_registry()
+    """The paper's registry, as if its values were of the small data set."""
+    return registry.load_registry().model_copy(update={"dataset": "synthetic"})
 
 
 @pytest.fixture(scope="session")

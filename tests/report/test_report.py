@@ -58,6 +58,20 @@ def test_published_values_and_differences(written):
     assert np.isnan(cells.loc["network-shape-intensity", "jaccard_equal"]["published"])
 
 
+def test_published_values_stand_beside_results_on_their_data_set_alone(tmp_path, book, resolve, small, seven):
+    elsewhere = book.model_copy(update={"dataset": "bbbc039"})
+    results = report.write(elsewhere, resolve, small, "quick", seven, tmp_path / "report", figures=False)
+    cells = [cell for table in results["tables"].values() for cell in table["cells"]]
+    assert {cell["published"] for cell in cells} == {cell["difference"] for cell in cells} == {None}
+    assert "The paper's values are of `bbbc039`" in (tmp_path / "report" / "report.md").read_text()
+
+
+def test_the_third_table_sets_published_times_beside_those_measured(written):
+    table = (written[0] / "report.md").read_text().split("## Table 3. Processing times")[1].split("## ")[0]
+    step = next(line for line in table.splitlines() if "DL trained on manual" in line)
+    assert [cell.strip() for cell in step.split("|")[2:4]] == ["310.0", "43"]
+
+
 def test_markdown_has_the_papers_rows_in_order_with_the_best_in_bold(written, book):
     lines = (written[0] / "report.md").read_text().split("## Table 2")[1].splitlines()
     table = [line for line in lines if line.startswith("| ")][2:9]

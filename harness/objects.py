@@ -10,6 +10,7 @@ import pandas as pd
 from harness import metrics
 
 KINDS = ("missed", "extra", "merged", "split")
+LOGGED = ("f1_50", "f1_75", "f1_90", "ap_50", "ap", "pq", "aji")
 # px; below 25 the authors of BBBC039 count nothing as a nucleus. The other two bounds are this project's.
 SIZES = {"under 25 px": (0, 25), "25 to 249 px": (25, 250), "250 to 624 px": (250, 625),
          "625 px and more": (625, np.inf)}
@@ -80,6 +81,17 @@ def quality(stored):
     table["pq"] = 2 * sums["iou_sum"] / both
     table["aji"] = stored.groupby(["row", "seed"], sort=False)["aji"].mean()
     return table.groupby("row", sort=False).mean().reset_index()
+
+
+def totals(stored):
+    """What a run logs of these: the scores `LOGGED` and the numbers of each of `KINDS`; name -> value.
+
+    MLflow's charts make a section of the names before a slash, so that those of the tables stand first.
+    """
+    one = stored.assign(row="", seed=0)
+    scores, counts = quality(one).iloc[0], errors(one).iloc[0]
+    return ({f"iou/{name}": float(scores[name]) for name in LOGGED}
+            | {f"iou/{kind}": float(counts[kind]) for kind in KINDS})
 
 
 def errors(stored):

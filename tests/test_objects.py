@@ -2,14 +2,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness import metrics
-from harness.report import objects
+from harness import metrics, objects
+from harness.datasets.synthetic import SEED, synthetic_field
 
 
 @pytest.fixture(scope="module")
-def pairs(small, damage):
-    truths = [small.read_nuclei(name) for name in small.splits["test"][:4]]
-    return [(truth, damage(truth, 0.5, np.random.default_rng(number))) for number, truth in enumerate(truths)]
+def pairs():
+    """Predictions that miss nuclei, take two for one, take parts for wholes and lie a little off."""
+    truths = [synthetic_field(SEED, number)[1][100:292, 100:292] for number in range(4)]
+    return [(truth, np.roll(np.where(truth % 5 > 0, truth // 2, 0) + 1000 * (truth % 7 == 1) * (truth > 0)
+                            * (np.arange(192) % 20 < 10), 2, axis=1)) for truth in truths]
 
 
 @pytest.fixture(scope="module")
@@ -49,6 +51,12 @@ def test_sizes_are_those_of_the_nuclei():
     record = objects.score_field(truth, np.where(truth == 3, 3, 0))
     assert [record[f"annotated_{k}"] for k in range(4)] == [1, 1, 0, 1]
     assert [record[f"missed_{k}"] for k in range(4)] == [1, 1, 0, 0]
+
+
+def test_what_a_run_logs_is_what_its_tables_say(stored):
+    logged = objects.totals(stored)
+    assert logged["iou/pq"] == objects.quality(stored)["pq"][0] and len(logged) == len(objects.LOGGED + objects.KINDS)
+    assert all(logged[f"iou/{kind}"] == objects.errors(stored)[kind][0] > 0 for kind in objects.KINDS)
 
 
 def test_means_over_seeds_not_sums(stored):

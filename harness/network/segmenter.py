@@ -1,0 +1,44 @@
+"""A trained network as MLflow loads it: image in, label image out.
+
+A logged model carries this package as it was, so it is loaded where no harness is installed, and years later.
+"""
+
+import keras
+import numpy as np
+
+from harness.errors import HarnessError
+from harness.network.inference import predict_field
+from harness.postprocess import nuclei_from_class_map
+
+
+class Segmenter:
+    """What `mlflow.pyfunc` calls; `network` is from tiles to class probabilities."""
+
+    def __init__(self, network):
+        self.network = network
+
+    def predict(self, image, params=None):
+        """Nuclei of a field, as the harness itself predicts and post-processes it.
+
+        Parameters
+        ----------
+        image : (H, W) array-like
+            Intensities of any numeric dtype.
+        params : None
+            MLflow hands it over; there are none.
+
+        Returns
+        -------
+        (H, W) int32 ndarray
+            Label image, 0 background.
+        """
+        image = np.asarray(image)
+        if image.ndim != 2:
+            raise HarnessError(f"an image of shape {image.shape}: give one grey image of shape (height, width)")
+        _, classes = predict_field(self.network, image.astype(np.float64))
+        return nuclei_from_class_map(classes)
+
+
+def _load_pyfunc(path):
+    """The name is MLflow's: what a `loader_module` must have."""
+    return Segmenter(keras.saving.load_model(path, compile=False))

@@ -1,0 +1,141 @@
+"""Several rows at once, killed processes, lost servers."""
+
+import os
+import signal
+import subprocess
+import sys
+from io import StringIO
+
+import mlflow
+import numpy as np
+import pytest
+from rich.console import Console
+
+from harness import cli, tracking
+from harness.parallel import as_they_end
+
+SMOKE = ("--profile", "smoke")
+
+
+def trained(folder):
+    """Every array of every training state below a folder."""
+    return {f"{path.relative_to(folder)} {name}": array for path in sorted(folder.rglob("*.npz"))
+            for name, array in np.load(path).items()}
+
+
+def assert_same(there, here):
+    assert there.keys() == here.keys() and there
+    for name, array in here.items():
+        np.testing.assert_array_equal(there[name], array, err_msg=name)
+
+
+def finished():
+    return {(run.row, run.seed): run for run in tracking.runs() if run.state == "finished"}
+
+
+def test_side_by_side_rows_end_with_the_same_bits_as_one_after_the_other(harness, fields, tiny, tmp_path):
+    asked = ("run", "network-manual", "classical-shape-shape", "--dataset", fields, "--file", tiny, "--seed", 0, "--seed", 1,
+             *SMOKE)
+    code, out, err = harness(*asked, "--workers", 2)
+    assert code == 0, err
+    assert "network-manual (seed 1): epoch 2/2" in out and "classical-shape-shape (seed 0): scoring" in out
+    beside, states = finished(), trained(tmp_path / "runs")
+    (tmp_path / "runs").rename(tmp_path / "beside")
+    assert harness(*asked, "--tracking-uri", "sqlite:///other.db")[0] == 0
+    assert_same(states, trained(tmp_path / "runs"))
+    for key, run in finished().items():
+        scores = {name: value for name, value in run.metrics.items() if not name.startswith("seconds")}
+        assert scores == {name: beside[key].metrics[name] for name in scores}
+
+
+def test_a_row_that_fails_does_not_stop_those_beside_it(harness, fields, tiny, tmp_path):
+    (tmp_path / "runs").write_text("in the way")
+    code, _, err = harness("run", "network-manual", "classical-shape-shape", "--dataset", fields, "--file", tiny,
+                           "--workers", 2, *SMOKE)
+    assert code == 1 and "network-manual (seed 0): failed" in err
+    assert set(finished()) == {("classical-shape-shape", 0)}
+
+
+def test_a_killed_command_goes_on_in_the_same_run_to_the_same_bits(harness, fields, tiny, tmp_path):
+    asked = ("run", "network-manual", "--dataset", fields, "--file", tiny, *SMOKE)
+    process = subprocess.Popen([sys.executable, "-m", "harness.cli", *map(str, asked)], cwd=tmp_path, text=True,
+                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=os.environ | {"PYTHONUNBUFFERED": "1"})
+    assert any("epoch 1/2" in line for line in process.stdout)
+    process.kill()
+    process.wait()
+    tracking.connect("sqlite:///mlflow.db")
+    (killed,) = tracking.runs()
+    assert killed.state == "running"
+    assert harness(*asked)[0] == 0
+    (run,) = tracking.runs()
+    assert (run.run_id, run.state) == (killed.run_id, "finished")
+    assert [point.step for point in mlflow.MlflowClient().get_metric_history(run.run_id, "val_loss")] == [1, 2]
+    (tmp_path / "runs").rename(tmp_path / "killed")
+    assert harness(*asked, "--tracking-uri", "sqlite:///whole.db")[0] == 0
+    assert_same(trained(tmp_path / "killed"), trained(tmp_path / "runs"))
+
+
+def kill_itself(marker, times):
+    """The worker of a task; it is killed so many times, then does its work."""
+    with marker.open("a") as file:
+        file.write("x")
+    if len(marker.read_text()) <= times:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return marker.name
+
+
+@pytest.mark.parametrize("times, expected", [(0, "task"), (1, "task"), (9, "lost")])
+def test_a_killed_process_costs_its_task_another_try(tmp_path, times, expected):
+    tasks = [(tmp_path / "task", times)]
+    assert list(as_they_end(kill_itself, tasks, 1, broken=lambda *task: "lost")) == [expected]
+
+
+def test_a_lost_tracking_server_fails_the_row_and_says_so(fields, tiny, tmp_path, free_port):
+    environment = os.environ | {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "PYTHONUNBUFFERED": "1"}
+    server = subprocess.Popen([sys.executable, "-m", "mlflow", "server", "--port", str(free_port), "--workers", "1",
+                               "--backend-store-uri", "sqlite:///server.db"], cwd=tmp_path, start_new_session=True,
+                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        uri = f"http://127.0.0.1:{free_port}"
+        wait_for(uri)
+        asked = ["run", "network-manual", "--dataset", str(fields), "--file", str(tiny), *SMOKE, "--tracking-uri", uri]
+        process = subprocess.Popen([sys.executable, "-m", "harness.cli", *asked], cwd=tmp_path, text=True, env=environment,
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        assert any("labels of the training" in line for line in process.stdout)
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+    _, err = process.communicate(timeout=300)
+    said = [line for line in err.splitlines() if line.startswith("harness:")]
+    assert process.returncode == 1
+    assert len(said) == 1 and "network-manual (seed 0): failed" in said[0] and str(free_port) in said[0]
+    assert "Traceback" not in err
+
+
+def wait_for(uri):
+    import requests
+    from urllib3.util import Retry
+
+    session = requests.Session()
+    session.mount("http://", requests.adapters.HTTPAdapter(max_retries=Retry(12, backoff_factor=0.5)))
+    session.get(f"{uri}/health", timeout=60).raise_for_status()
+
+
+@pytest.fixture
+def free_port():
+    import socket
+
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def test_on_a_terminal_a_passing_line_is_replaced_elsewhere_it_is_left_out(monkeypatch):
+    for terminal in (True, False):
+        written = StringIO()
+        monkeypatch.setattr(cli, "console", Console(file=written, force_terminal=terminal, width=80))
+        with cli._lines() as say:
+            say("row", "step 1", passing=True)
+            say("row", "step 2", passing=True)
+            say("row", "epoch 1")
+        assert "row: epoch 1" in written.getvalue()
+        assert ("step 2" in written.getvalue()) == terminal
