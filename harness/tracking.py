@@ -205,6 +205,37 @@ def log_model(model):
                                 pip_requirements=[f"keras=={keras.__version__}", "tensorflow"])
 
 
+def load_network(uri):
+    """The trained network of a run or of a registered model.
+
+    Parameters
+    ----------
+    uri : str
+        A run id, "runs:/ID" or "models:/NAME/VERSION".
+
+    Returns
+    -------
+    keras.Model
+        From (N, 512, 512, 1) normalised tiles to (N, 512, 512, 3) class probabilities; not compiled.
+
+    Raises
+    ------
+    HarnessError
+        There is no such run or model in the tracking store, or it holds no network.
+    """
+    import keras
+
+    uri = uri if "/" in uri else f"runs:/{uri}"
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            path = f"{uri}/model" if uri.startswith("runs:/") else uri
+            fetched = Path(mlflow.artifacts.download_artifacts(artifact_uri=path, dst_path=folder))
+            return keras.saving.load_model(next(fetched.rglob("*.keras")), compile=False)
+        except (MlflowException, OSError, StopIteration) as error:
+            raise HarnessError(f"{uri}: no trained network in {mlflow.get_tracking_uri()}; "
+                               "give the id of a finished network run or models:/NAME/VERSION") from error
+
+
 def find(spec_hash, states=("FINISHED",)):
     """The newest run of a spec in one of the given MLflow states, in whatever experiment; None if there is none."""
     found = [run for run in runs(f"tags.`{TAG}spec_hash` = '{spec_hash}'") if run.state.upper() in states]

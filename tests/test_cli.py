@@ -12,6 +12,7 @@ from imageio.v3 import imread
 
 from harness import metrics, tiles, tracking
 from harness.classmap import class_map
+from harness.errors import HarnessError
 
 SMOKE = ("--profile", "smoke")
 
@@ -83,8 +84,17 @@ def test_a_network_run_holds_spec_curves_model_and_predictions(harness, fields, 
     assert run.metrics["best_epoch"] in (1, 2) and run.metrics["seconds_training"] > 0
     assert tracking.artifact(run, "figures/postprocessing.png").stat().st_size > 10_000
     (model,) = mlflow.search_logged_models(output_format="list")
-    assert mlflow.tensorflow.load_model(model.model_uri).count_params() == unet(base=2, last=2).count_params()
     assert model.source_run_id == run.run_id
+    for uri in (run.run_id, f"runs:/{run.run_id}", model.model_uri):
+        assert tracking.load_network(uri).count_params() == unet(base=2, last=2).count_params()
+
+
+@pytest.mark.parametrize("uri", ["0" * 32, "runs:/" + "0" * 32, "models:/nobody/1", "network-manual", "gopher://x/y"])
+def test_what_holds_no_network_is_refused_in_one_line(harness, uri, tmp_path):
+    tracking.connect(f"sqlite:///{tmp_path}/mlflow.db")
+    with pytest.raises(HarnessError, match="no trained network") as refused:
+        tracking.load_network(uri)
+    assert uri in str(refused.value) and "\n" not in str(refused.value)
 
 
 def test_without_masks_to_learn_from_every_row_but_the_manual_one_still_trains(harness, fields, tiny, tmp_path):
