@@ -52,7 +52,7 @@ def reproduce(dataset: Dataset = "synthetic", data_dir: DataDir = None, profile:
               out: Out = Path("report"), predictions: Predictions = False):
     """Run every row of the registry and write the report: the main job."""
     session = _Session(dataset, data_dir, profile, tracking_uri, file)
-    code = session.run(list(session.registry.rows), seed or [0])
+    code = session.run(session.rows, seed or [0])
     session.report(out, predictions=predictions)
     raise typer.Exit(code)
 
@@ -74,6 +74,22 @@ def report(dataset: Dataset = "synthetic", data_dir: DataDir = None, profile: Pr
     _Session(dataset, data_dir, profile, tracking_uri, file).report(out, recompute=recompute, predictions=predictions)
 
 
+@app.command()
+def score(name: Annotated[str, typer.Argument(help="what the row is called, for example cellpose")],
+          predictions: Annotated[Path, typer.Argument(help="folder of label images, one per test field and named like it")],
+          dataset: Dataset = "synthetic", data_dir: DataDir = None, tracking_uri: TrackingUri = None, file: File = None,
+          as_json: AsJson = False):
+    """Score label images that any tool made, and put them into the tables as an external row."""
+    run = _Session(dataset, data_dir, None, tracking_uri, file).score(name, predictions)
+    if as_json:
+        print(json.dumps({"row": run.row, "run_id": run.run_id, "dataset": run.dataset, "metrics": run.metrics}, indent=1))
+        return
+    table = Table("metric", "value", title=f"{name}, external, on the test fields of {run.dataset}", box=None)
+    for metric in ("dice_nuclei", "dice_separations", "jaccard", "jaccard_equal"):
+        table.add_row(metric, f"{run.metrics[metric]:.4f}" if metric in run.metrics else "undefined")
+    console.print(table)
+
+
 @app.command("list")
 def list_rows(dataset: Dataset = "synthetic", data_dir: DataDir = None, profile: ProfileName = None,
               tracking_uri: TrackingUri = None, file: File = None, as_json: AsJson = False):
@@ -89,6 +105,8 @@ def list_rows(dataset: Dataset = "synthetic", data_dir: DataDir = None, profile:
     for row, state in states.items():
         table.add_row(row, session.registry.rows[row].title, session.registry.rows[row].labels, state)
     console.print(table)
+    for row in (row for row, state in states.items() if state == "not available"):
+        console.print(f"{row}: not available, {escape(session.missing(row))}")
 
 
 @app.command()
@@ -103,16 +121,20 @@ def describe(row: Annotated[str, typer.Argument(help="row id, see harness list")
 
 
 @app.command()
-def data(dataset: Dataset = "synthetic", data_dir: DataDir = None, as_json: AsJson = False):
-    """What a data set holds: fields per split, nuclei, digest. Refuses a copy that is incomplete or altered."""
-    from harness.datasets import open_dataset, problems, summary
+def data(dataset: Dataset = "synthetic", data_dir: DataDir = None, file: File = None, as_json: AsJson = False):
+    """What a data set holds and which rows lack something. Refuses one that is incomplete, altered or wrong."""
+    from harness.datasets import is_folder, open_dataset, problems, summary, unused
+    from harness.registry import load_registry, not_available
 
-    wrong = problems(Path(dataset)) if Path(dataset).is_dir() and dataset not in ("synthetic", "bbbc039") else []
+    wrong = problems(Path(dataset)) if is_folder(dataset) else []
     for line in wrong:
         errors.print(f"[red]harness:[/red] {escape(line)}")
     if wrong:
         raise typer.Exit(2)
-    found = summary(open_dataset(dataset, data_dir))
+    opened, registry = open_dataset(dataset, data_dir), load_registry(file)
+    reasons = {row: not_available(entry, opened) for row, entry in registry.rows.items()}
+    found = summary(opened) | {"unused": unused(Path(dataset)) if is_folder(dataset) else [],
+                               "not_available": {row: why for row, why in reasons.items() if why}}
     if as_json:
         print(json.dumps(found, indent=1))
         return
@@ -122,6 +144,10 @@ def data(dataset: Dataset = "synthetic", data_dir: DataDir = None, as_json: AsJs
         table.add_row(split, *(str(there[key]) for key in ("fields", "annotated", "nuclei")),
                       ", ".join(f"{height}x{width}" for height, width in there["sizes"]))
     console.print(table)
+    if found["unused"]:
+        console.print(f"in no split list, so not used: {', '.join(found['unused'])}")
+    for row, why in found["not_available"].items():
+        console.print(f"{row}: not available, {escape(why)}")
 
 
 @app.command()
@@ -134,10 +160,8 @@ def label(source: Annotated[str, typer.Argument(help="cellprofiler:<seeds>/<line
           export_pipeline: Annotated[Path | None, typer.Option(metavar="FILE.cppipe", help="write the same settings as a "
                                                                "pipeline for CellProfiler 4.2 instead")] = None):
     """Make label images of a folder of images; goes on where it was stopped."""
-    from rich.progress import track
-
-    from harness.datasets import image_files
-    from harness.labelling import label_files, pending, write_pipeline
+    from harness.jobs import pending
+    from harness.labelling import label_files, write_pipeline
 
     settings = _settings(set_ or [])
     if export_pipeline:
@@ -146,17 +170,21 @@ def label(source: Annotated[str, typer.Argument(help="cellprofiler:<seeds>/<line
         return
     if not out:
         raise HarnessError("label needs IMAGES and OUT; for example: harness label consensus images labels")
-    files = pending(images, out)
-    there = len(image_files(images)) - len(files)
-    done = label_files(source, settings, files, out, workers)
-    said = list(track(done, source, len(files), console=errors, transient=True, disable=not errors.is_terminal))
-    bad = [(name, wrong) for name, _, wrong in said if wrong]
-    for name, wrong in bad:
-        errors.print(f"[red]harness:[/red] {escape(name)}: {escape(wrong)}")
-    labelled = len(said) - len(bad)
-    console.print(f"{labelled} image{'s' * (labelled != 1)}, {sum(count for _, count, _ in said)} nuclei"
-                  + (f"; {there} were there" if there else ""))
-    raise typer.Exit(1 if bad else 0)
+    files, there = pending(images, out)
+    raise typer.Exit(_work_through(source, len(files), there, label_files(source, settings, files, out, workers)))
+
+
+def _work_through(what, total, there, done):
+    """Show how a job over files goes on, what is wrong with which file and what it came to; returns the exit code."""
+    from rich.progress import track
+
+    good = bad = nuclei = 0
+    for name, count, wrong in track(done, what, total, console=errors, transient=True, disable=not errors.is_terminal):
+        good, bad, nuclei = good + (not wrong), bad + bool(wrong), nuclei + count
+        if wrong:
+            errors.print(f"[red]harness:[/red] {escape(name)}: {escape(wrong)}")
+    console.print(f"{good} image{'s' * (good != 1)}, {nuclei} nuclei" + (f"; {there} were there" if there else ""))
+    return 1 if bad else 0
 
 
 def _settings(pairs):
@@ -227,16 +255,27 @@ class _Session:
     """A registry, a data set, a profile and a tracking store, checked before anything is run."""
 
     def __init__(self, dataset, data_dir, profile, tracking_uri, file, connect=True):
-        from harness.datasets import open_dataset
+        from harness.datasets import is_folder, open_dataset
         from harness.registry import check_profile, load_registry
 
         self.registry = load_registry(file)
+        self.rows = list(self.registry.rows)
         self.profile = check_profile(profile or ("quick" if dataset == "synthetic" else "cpu"))
         self.dataset = open_dataset(dataset, data_dir)
+        self.folder = Path(dataset) if is_folder(dataset) else None
         if connect:
             from harness import tracking
 
             tracking.connect(tracking_uri)
+            self._add_external()
+
+    def _add_external(self):
+        """The registry has the rows of its file, and those that `harness score` added, as they were scored last."""
+        from harness.registry import EXTERNAL, external
+
+        scored = [run for run in self.runs() if (run.profile, run.state) == (EXTERNAL, "finished")]
+        for run in reversed(scored):
+            self.registry = external(self.registry, run.row, run.tags["harness.labels"], run.params["settings.digest"])
 
     def spec(self, row, seed):
         from harness.registry import resolve
@@ -253,6 +292,7 @@ class _Session:
         from harness import runner, tracking
 
         specs = [spec for row in rows for spec in self.specs(row, seeds)]
+        self._keep_splits()
         code = 0
         with tracking.suite(self.dataset.name, self.profile):
             for spec in specs:
@@ -267,22 +307,47 @@ class _Session:
                     code = code or 1
         return code
 
+    def score(self, name, predictions):
+        """Score a folder of label images as the row `name`; returns the run."""
+        from harness import runner, tracking
+        from harness.registry import EXTERNAL, external
+
+        self.registry = external(self.registry, name, f"folder:{predictions}")
+        spec = self.spec(name, 0)
+        self._keep_splits()
+        with tracking.suite(self.dataset.name, EXTERNAL):
+            runner.run(spec, self.dataset, lambda line: None)
+        return tracking.find(spec.hash)
+
+    def _keep_splits(self):
+        from harness.datasets import keep_splits
+
+        if self.folder:
+            keep_splits(self.dataset, self.folder)
+
     def runs(self):
         from harness import tracking
+        from harness.registry import EXTERNAL
 
         return [run for run in tracking.runs()
-                if (run.dataset, run.profile) == (self.dataset.name, self.profile)]
+                if run.dataset == self.dataset.name and run.profile in (self.profile, EXTERNAL)]
 
     def state(self, row):
         """The state of a row's newest run, stale where its spec is another one by now."""
         runs = [run for run in self.runs() if run.row == row]
         if not runs:
-            return "not run"
+            return "not available" if self.missing(row) else "not run"
         finished = [run for run in runs if run.state == "finished"]
         current = [run for run in finished if run.spec_hash == self.spec(row, run.seed).hash]
         if current:
             return f"finished, n = {len({run.seed for run in current})}"
         return "stale" if finished else runs[0].state
+
+    def missing(self, row):
+        """What a row needs and is not there, or None."""
+        from harness.registry import not_available
+
+        return not_available(self.registry.rows[row], self.dataset)
 
     def report(self, out, **options):
         from harness import report

@@ -15,6 +15,7 @@ from harness import evaluation, fields, tiles, tracking
 from harness.classmap import SEPARATION
 from harness.errors import HarnessError
 from harness.parallel import over_fields
+from harness.registry import not_available
 
 STATES = Path("runs")
 
@@ -43,25 +44,14 @@ def run(spec, dataset, say):
     if finished:
         say(f"done before, run {finished.run_id[:8]}")
         return finished.run_id
-    check_available(spec, dataset)
+    missing = not_available(spec, dataset)
+    if missing:
+        raise HarnessError(f"{spec.row}: not available, {missing}")
     with tracking.record(spec) as active:
         timings = {}
         predictions = (_learn if spec.method == "network" else _identify)(spec, dataset, timings, say)
         _score(dataset, predictions, timings, say)
         return active.info.run_id
-
-
-def check_available(spec, dataset):
-    """Refuse a row that learns from manual labels where a field has none, before anything is computed."""
-    if spec.method == "network":
-        for split in ("training", "validation"):
-            if not dataset.splits[split]:
-                raise HarnessError(f"{spec.row}: {dataset.name} has no {split} fields; name some in its split list")
-            bare = [name for name in dataset.splits[split]
-                    if spec.labels == "manual" and dataset.read_nuclei(name) is None]
-            if bare:
-                raise HarnessError(f"{spec.row}: not available, {len(bare)} {split} fields of {dataset.name} have no mask, "
-                                   f"{bare[0]} the first; add them or run the rows that need none")
 
 
 @contextmanager
