@@ -174,6 +174,22 @@ def label(source: Annotated[str, typer.Argument(help="cellprofiler:<seeds>/<line
     raise typer.Exit(_work_through(source, len(files), there, label_files(source, settings, files, out, workers)))
 
 
+@app.command()
+def segment(model: Annotated[str, typer.Argument(help="id of a run with a trained network, or models:/NAME/VERSION")],
+            images: Annotated[Path, typer.Argument(help="folder of TIFF or PNG images")],
+            out: Annotated[Path, typer.Argument(help="folder of the label images and tables, a .tif and a .csv per image")],
+            tracking_uri: TrackingUri = None):
+    """Find the nuclei of new images with a trained network; goes on where it was stopped."""
+    from harness import tracking
+    from harness.jobs import pending
+    from harness.segmenting import segment_files
+
+    files, there = pending(images, out)
+    tracking.connect(tracking_uri)
+    network = tracking.load_network(model)
+    raise typer.Exit(_work_through(model, len(files), there, segment_files(network, files, out)))
+
+
 def _work_through(what, total, there, done):
     """Show how a job over files goes on, what is wrong with which file and what it came to; returns the exit code."""
     from rich.progress import track
