@@ -182,10 +182,12 @@ def segment(model: Annotated[str, typer.Argument(help="id of a run with a traine
     """Find the nuclei of new images with a trained network; goes on where it was stopped."""
     from harness import tracking
     from harness.jobs import pending
+    from harness.network.backend import load_backend
     from harness.segmenting import segment_files
 
     files, there = pending(images, out)
     tracking.connect(tracking_uri)
+    load_backend()
     network = tracking.load_network(model)
     raise typer.Exit(_work_through(model, len(files), there, segment_files(network, files, out)))
 

@@ -1,7 +1,5 @@
 """A run, from its spec to its results: labels, training, prediction, scores, all of it recorded."""
 
-import os
-import sys
 import time
 from contextlib import contextmanager
 from functools import partial
@@ -14,6 +12,7 @@ from imageio.v3 import imwrite
 from harness import evaluation, fields, tiles, tracking
 from harness.classmap import SEPARATION
 from harness.errors import HarnessError
+from harness.network.backend import load_backend
 from harness.parallel import over_fields
 from harness.registry import not_available
 
@@ -77,7 +76,7 @@ def _identify(spec, dataset, timings, say):
 
 def _learn(spec, dataset, timings, say):
     say(f"{spec.labels}: labels of the training and validation fields")
-    _load_backend()
+    load_backend()
     with _timed(timings, "labels"):
         training, validation = (labelled_tiles(dataset, split, spec) for split in ("training", "validation"))
     model, history = _train(spec, training, validation, say)
@@ -88,21 +87,6 @@ def _learn(spec, dataset, timings, say):
     with _timed(timings, "prediction"):
         predictions = [_predict(model, dataset.read_image(name)) for name in dataset.splits["test"]]
     return predictions
-
-
-def _load_backend():
-    """Import the network stage without the dozen lines that TensorFlow writes past every log level of its own."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            import keras
-
-            keras.ops.zeros(1)
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 def labelled_tiles(dataset, split, spec):
