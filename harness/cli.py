@@ -41,6 +41,9 @@ def main():
     except HarnessError as error:
         errors.print(f"[red]harness:[/red] {escape(str(error))}")
         sys.exit(2)
+    except PermissionError as error:
+        errors.print(f"[red]harness:[/red] {escape(f'{error.filename}: {error.strerror}; change its permissions')}")
+        sys.exit(2)
     except KeyboardInterrupt:
         errors.print("harness: stopped; the same command goes on from the last whole epoch")
         sys.exit(130)
