@@ -3,6 +3,8 @@
 import json
 import os
 import sys
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -185,7 +187,7 @@ def segment(model: Annotated[str, typer.Argument(help="id of a run with a traine
     """Find the nuclei of new images with a trained network; goes on where it was stopped."""
     from harness import tracking
     from harness.jobs import pending
-    from harness.network.backend import load_backend
+    from harness.network.start import load_backend
     from harness.segmenting import segment_files
 
     files, there = pending(images, out)
@@ -272,6 +274,26 @@ def version():
     print(__version__)
 
 
+@contextmanager
+def _lines():
+    """A function for lines about rows: on a terminal a passing one stays in view until the next of its row comes."""
+    if not console.is_terminal:
+        yield lambda name, line, passing=False: None if passing else console.print(f"{name}: {escape(line)}")
+        return
+    from rich.live import Live
+
+    passing_lines = {}
+    with Live(console=console, transient=True, get_renderable=lambda: "\n".join(passing_lines.values())) as live:
+        def say(name, line, passing=False):
+            passing_lines.pop(name, None)
+            if passing:
+                passing_lines[name] = f"{name}: {escape(line)}"
+            else:
+                live.console.print(f"{name}: {escape(line)}")
+
+        yield say
+
+
 class _Session:
     """A registry, a data set, a profile and a tracking store, checked before anything is run."""
 
@@ -315,11 +337,11 @@ class _Session:
         specs = [spec for row in rows for spec in self.specs(row, seeds)]
         self._keep_splits()
         code = 0
-        with tracking.suite(self.dataset.name, self.profile):
+        with tracking.suite(self.dataset.name, self.profile), _lines() as say:
             for spec in specs:
                 name = f"{spec.row} (seed {spec.seed})"
                 try:
-                    runner.run(spec, self.dataset, lambda line, name=name: console.print(f"{name}: {escape(line)}"))
+                    runner.run(spec, self.dataset, partial(say, name))
                 except HarnessError as error:
                     errors.print(f"[red]harness:[/red] {name}: {escape(str(error))}")
                     code = 2

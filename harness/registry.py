@@ -62,7 +62,7 @@ class Table(_Strict):
 
 
 class Profile(_Strict):
-    """How much work a network row is given."""
+    """How much work a network row is given, and how it is computed."""
 
     epochs: int = Field(gt=0)
     steps_per_epoch: int = Field(gt=0)
@@ -72,6 +72,8 @@ class Profile(_Strict):
     warmup_steps: int = Field(ge=0)
     validation_tiles: int = Field(ge=0)
     augmented_validation: bool
+    threads: int = Field(gt=0)
+    precision: Literal["float32", "bfloat16"]
 
 
 class Registry(_Strict):

@@ -2,6 +2,7 @@
 
 import time
 from contextlib import contextmanager
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from imageio.v3 import imwrite
 from harness import evaluation, fields, tiles, tracking
 from harness.classmap import SEPARATION
 from harness.errors import HarnessError
-from harness.network.backend import load_backend
+from harness.network.start import load_backend
 from harness.parallel import over_fields
 from harness.registry import not_available
 
@@ -27,7 +28,7 @@ def run(spec, dataset, say):
     spec : harness.registry.Spec
     dataset : harness.datasets.DataSet
     say : callable
-        Takes a line about the progress.
+        Takes a line about the progress, `passing=True` where the next one replaces it.
 
     Returns
     -------
@@ -76,7 +77,7 @@ def _identify(spec, dataset, timings, say):
 
 def _learn(spec, dataset, timings, say):
     say(f"{spec.labels}: labels of the training and validation fields")
-    load_backend()
+    load_backend(spec.schedule.threads)
     with _timed(timings, "labels"):
         training, validation = (labelled_tiles(dataset, split, spec) for split in ("training", "validation"))
     model, history = _train(spec, training, validation, say)
@@ -101,15 +102,20 @@ def labelled_tiles(dataset, split, spec):
 def _train(spec, training, validation, say):
     from harness.network.training import Schedule, train
 
-    curves = tracking.curves()
+    curves, schedule = tracking.curves(), spec.schedule
 
     def on_epoch(epoch):
         curves(epoch)
-        say(f"epoch {epoch['epoch']}/{spec.schedule.epochs}: loss {epoch['loss']:.4f}, "
+        say(f"epoch {epoch['epoch']}/{schedule.epochs}: loss {epoch['loss']:.4f}, "
             f"validation {epoch['val_loss']:.4f}, {epoch['seconds']:.0f} s")
 
-    model, history = train(training, validation, Schedule(**spec.schedule.model_dump()), spec.network.model_dump(),
-                           spec.seed, STATES / spec.training_hash, on_epoch)
+    def on_step(moment):
+        say(f"epoch {moment.epoch}/{schedule.epochs}, step {moment.step}/{schedule.steps_per_epoch}: "
+            f"loss {moment.loss:.4f}, {moment.tiles_per_second:.1f} tiles/s, "
+            f"{timedelta(seconds=round(moment.seconds_left))} left", passing=True)
+
+    model, history = train(training, validation, Schedule(**schedule.model_dump()), spec.network.model_dump(),
+                           spec.seed, STATES / spec.training_hash, on_epoch, on_step, say)
     for epoch in history:
         curves(epoch)
     best = _best(history)

@@ -1,19 +1,49 @@
-"""Keras' backend."""
+"""What has to be settled about Keras' backend before it computes anything: same seeds, same bits."""
 
 import os
-import sys
+
+import keras
+
+SAME_BITS_ON_GPU = "--xla_gpu_deterministic_ops=true"
 
 
-def load_backend():
-    """Import the backend without the dozen lines that TensorFlow writes past every log level of its own."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            import keras
+def settle(threads):
+    """Make the backend deterministic, with a fixed number of threads.
 
-            keras.ops.zeros(1)
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
+    Sums depend on how many threads share them, so the number is part of the spec. It is TensorFlow's on a CPU; JAX has no
+    such switch, and on a GPU it has no meaning.
+
+    Parameters
+    ----------
+    threads : int
+
+    Raises
+    ------
+    RuntimeError
+        This process has computed with another number of threads before.
+    """
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow
+
+        tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
+        tensorflow.config.threading.set_inter_op_parallelism_threads(threads)
+        tensorflow.config.experimental.enable_op_determinism()
+    elif SAME_BITS_ON_GPU not in os.environ.get("XLA_FLAGS", ""):
+        os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {SAME_BITS_ON_GPU}".strip()
+
+
+def compiles_by_xla():
+    """XLA is left out on TensorFlow: on a CPU it is several times slower than the rest of TensorFlow."""
+    return keras.backend.backend() == "jax"
+
+
+def on_gpu():
+    """Whether this process computes on a GPU."""
+    return any("gpu" in device or "cuda" in device for device in keras.distribution.list_devices())
+
+
+def share_batches(batch):
+    """Spread each batch evenly over all devices, where Keras can (on JAX) and the batch divides by their number."""
+    devices = keras.distribution.list_devices()
+    shared = compiles_by_xla() and len(devices) > 1 and batch % len(devices) == 0
+    keras.distribution.set_distribution(keras.distribution.DataParallel(devices=devices) if shared else None)

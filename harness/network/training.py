@@ -1,13 +1,9 @@
 """Training: the only place that knows Keras' training loop.
 
-The state of a training is a folder `epoch-NNN` (weights, optimiser, history) that appears whole or not at all, so a
-training that was stopped goes on from the last whole epoch with the same bits as one that was not.
+A training that was stopped, in whatever way, goes on from its last whole epoch with the same bits as one that was not.
 """
 
-import json
 import math
-import os
-import shutil
 import time
 from pathlib import Path
 from typing import NamedTuple
@@ -16,8 +12,11 @@ import keras
 import numpy as np
 
 from harness import tiles
-from harness.network.loss import dice_loss
+from harness.network import backend, states
+from harness.network.resident import Resident
 from harness.network.unet import unet
+
+STEPS_PER_DISPATCH = 50
 
 
 class TileSet(NamedTuple):
@@ -36,7 +35,7 @@ class TileSet(NamedTuple):
 
 
 class Schedule(NamedTuple):
-    """How much a network is trained; the fields are those of `experiments/profiles.toml`."""
+    """How much a network is trained, and how it is computed; the fields are those of `experiments/profiles.toml`."""
 
     epochs: int
     steps_per_epoch: int
@@ -46,6 +45,159 @@ class Schedule(NamedTuple):
     warmup_steps: int
     validation_tiles: int
     augmented_validation: bool
+    threads: int
+    precision: str
+
+
+class Moment(NamedTuple):
+    """Where a training stands: epoch and step (from 1), mean loss of the epoch so far, tiles per second, seconds left."""
+
+    epoch: int
+    step: int
+    loss: float
+    tiles_per_second: float
+    seconds_left: float
+
+
+def train(training, validation, schedule, network, seed, folder, on_epoch=None, on_step=None, say=print):
+    """Train a U-Net, or go on with a training that was stopped, and keep the epoch with the smallest validation loss.
+
+    Parameters
+    ----------
+    training, validation : TileSet
+    schedule : Schedule
+    network : dict
+        Widths of the U-Net: `base`, `last`.
+    seed : int
+        Seed of the initial weights, order, orientations and dropout; each has a stream of its own.
+    folder : path-like
+        Where the state of this training lives; see `harness.network.states`.
+    on_epoch, on_step : callable, optional
+        Called after every epoch with its history record, and after every dispatch of steps with a `Moment`.
+    say : callable
+        Is told when a damaged state was set aside.
+
+    Returns
+    -------
+    model : keras.Model
+        With the weights of the best epoch; for prediction, without optimiser and loss.
+    history : list of dict
+        Per epoch: epoch, loss, val_loss (both with the L2 terms, as Keras reports them), learning_rate, seconds.
+
+    Raises
+    ------
+    HarnessError
+        Another process is training into the same folder.
+    """
+    folder = Path(folder)
+    backend.settle(schedule.threads)
+    backend.share_batches(schedule.batch)
+    with states.claimed(folder):
+        model, optimiser = prepared(schedule, network, seed, size=training.images.shape[1])
+        history = states.restore(folder, model, optimiser, say)
+        if len(history) < schedule.epochs:
+            keeper = _Keeper(folder, model, schedule, history, on_epoch, on_step)
+            _fit(model, optimiser, training, validation, schedule, seed, keeper)
+        states.load_best(folder, model, history)
+    model.jit_compile = backend.compiles_by_xla()
+    return model, history
+
+
+def prepared(schedule, network, seed, size=None):
+    """The U-Net with its initial weights, and Adam with the profile's learning rate, built for it."""
+    model = unet(**network, seed=seed, size=size, precision=schedule.precision)
+    optimiser = keras.optimizers.Adam(_learning_rate(schedule))
+    optimiser.build(model.trainable_variables)
+    return model, optimiser
+
+
+def _learning_rate(schedule):
+    if schedule.decay == "constant":
+        return schedule.learning_rate
+    steps = schedule.epochs * schedule.steps_per_epoch
+    return keras.optimizers.schedules.CosineDecay(
+        0.0 if schedule.warmup_steps else schedule.learning_rate, steps - schedule.warmup_steps,
+        warmup_target=schedule.learning_rate if schedule.warmup_steps else None,
+        warmup_steps=schedule.warmup_steps)
+
+
+def _fit(model, optimiser, training, validation, schedule, seed, keeper):
+    count, batch, done = len(training.images), schedule.batch, len(keeper.history)
+    first = done * schedule.steps_per_epoch * batch
+    validated = validation_examples(len(validation.images), schedule) + [count, 0]
+    batches = Examples(lambda start, length: example_order(count, first + start, length, seed), batch,
+                       schedule.steps_per_epoch, endless=True)
+    on_device(model, optimiser, training, validation).fit(
+        batches, steps_per_epoch=batches.dispatches, initial_epoch=done, epochs=schedule.epochs,
+        validation_data=Examples(lambda start, length: validated[start:start + length], batch, len(validated) // batch),
+        callbacks=[keeper], shuffle=False, verbose=0)
+
+
+def on_device(model, optimiser, *tile_sets):
+    """A network ready to `fit` on tiles that stay on the device; see `harness.network.resident.Resident`.
+
+    Parameters
+    ----------
+    model : keras.Model
+    optimiser : keras.Optimizer
+    *tile_sets : TileSet
+        Their tiles are numbered through.
+    """
+    images = np.stack([tiles.normalise(image) for tile_set in tile_sets for image in tile_set.images])
+    class_maps = np.concatenate([tile_set.class_maps for tile_set in tile_sets])
+    learner = Resident(model, images, class_maps)
+    learner.compile(optimiser, jit_compile=backend.compiles_by_xla())
+    return learner
+
+
+def per_dispatch(steps):
+    """How many of an epoch's steps are one call of the device: on a GPU the calls would cost more than the steps."""
+    return math.gcd(steps, STEPS_PER_DISPATCH) if backend.on_gpu() else 1
+
+
+class Examples(keras.utils.PyDataset):
+    """Which tiles the steps learn from, and how they are turned: (B, K, 2) int32 for the K steps of a dispatch.
+
+    Parameters
+    ----------
+    chosen : callable
+        From the position of the first example and a number of examples to (M, 2) tile indices and orientations.
+    batch : int
+        B, tiles a step.
+    steps : int
+        Steps of an epoch.
+    endless : bool
+        Go on after an epoch; Keras then does not begin anew, and wait, with every epoch.
+    """
+
+    def __init__(self, chosen, batch, steps, endless=False):
+        super().__init__()
+        self.chosen, self.batch, self.endless = chosen, batch, endless
+        self.at_once = per_dispatch(steps)
+        self.dispatches = steps // self.at_once
+
+    @property
+    def num_batches(self):
+        return None if self.endless else self.dispatches
+
+    def __getitem__(self, index):
+        length = self.batch * self.at_once
+        chosen = self.chosen(index * length, length).reshape(self.at_once, self.batch, 2)
+        return (chosen.swapaxes(0, 1).astype(np.int32),)
+
+
+def validation_examples(count, schedule):
+    """Tiles and orientations that a training is validated on: (M, 2) ints, M a multiple of the batch.
+
+    Unless augmented, the tiles are evenly spread over the split; as many as the profile asks for. A last batch that is not
+    full is filled up from the beginning.
+    """
+    if schedule.augmented_validation:
+        chosen = [(tile, turn) for tile in range(count) for turn in range(tiles.ORIENTATIONS)]
+    else:
+        wanted = min(schedule.validation_tiles or count, count)
+        chosen = [(tile, 0) for tile in np.linspace(0, count - 1, wanted).round().astype(int)]
+    return np.resize(chosen, (math.ceil(len(chosen) / schedule.batch) * schedule.batch, 2))
 
 
 def example_order(count, first, length, seed):
@@ -82,186 +234,37 @@ def _one_pass(count, number, seed):
     return np.stack([order, orientations[order, turn]], axis=1)
 
 
-class Examples(keras.utils.PyDataset):
-    """Batches of normalised tiles with their class maps, in a given order.
+class _Keeper(keras.callbacks.Callback):
+    """Writes the state after every epoch, and tells how far a training is."""
 
-    Parameters
-    ----------
-    tile_set : TileSet
-    order : callable
-        From an epoch's number to the (M, 2) tile indices and orientations of that epoch.
-    batch : int
-        Tiles a step.
-    """
+    async_safe = True  # else Keras would wait for the device after every dispatch
 
-    def __init__(self, tile_set, order, batch):
+    def __init__(self, folder, network, schedule, history, on_epoch, on_step):
         super().__init__()
-        self.tile_set, self.order, self.batch = tile_set, order, batch
-        self.start(0)
+        self.folder, self.network, self.schedule, self.history = folder, network, schedule, history
+        self.on_epoch, self.on_step = on_epoch, on_step
 
-    def start(self, epoch):
-        """Make `epoch` the one whose batches are handed out."""
-        self.examples = self.order(epoch)
-
-    def __len__(self):
-        return math.ceil(len(self.examples) / self.batch)
-
-    def __getitem__(self, index):
-        chosen = self.examples[index * self.batch:(index + 1) * self.batch]
-        images = [tiles.orient(tiles.normalise(self.tile_set.images[t]), o) for t, o in chosen]
-        class_maps = [tiles.orient(self.tile_set.class_maps[t], o) for t, o in chosen]
-        return np.stack(images)[..., None], np.stack(class_maps)
-
-
-def train(training, validation, schedule, network, seed, folder, on_epoch=None):
-    """Train a U-Net, or go on with a training that was stopped, and keep the epoch with the smallest validation loss.
-
-    Parameters
-    ----------
-    training, validation : TileSet
-    schedule : Schedule
-    network : dict
-        Widths of the U-Net: `base`, `last`.
-    seed : int
-        Seed of the initial weights, order, orientations and dropout; each has a stream of its own.
-    folder : path-like
-        Where the state of this training lives.
-    on_epoch : callable, optional
-        Called after every epoch with its history record.
-
-    Returns
-    -------
-    model : keras.Model
-        With the weights of the best epoch; for prediction, without optimiser and loss.
-    history : list of dict
-        Per epoch: epoch, loss, val_loss (both with the L2 terms, as Keras reports them), learning_rate, seconds.
-    """
-    keras.utils.set_random_seed(seed)
-    model = compiled(schedule, network, seed, size=training.images.shape[1])
-    state = _State(Path(folder), on_epoch)
-    done = state.restore(model)
-    if done < schedule.epochs:
-        per_epoch = schedule.steps_per_epoch * schedule.batch
-        batches = Examples(training, lambda epoch: example_order(
-            len(training.images), epoch * per_epoch, per_epoch, seed), schedule.batch)
-        batches.start(done)
-        state.batches = batches
-        model.fit(batches, validation_data=_validation(validation, schedule), initial_epoch=done,
-                  epochs=schedule.epochs, callbacks=[state], shuffle=False, verbose=0)
-    best = unet(**network, seed=seed, size=training.images.shape[1])
-    best.jit_compile = compiles_by_xla()
-    _load(best.variables, state.best_weights())
-    return best, state.history
-
-
-def compiled(schedule, network, seed, size=None):
-    """Build the U-Net ready to train: Adam, the loss of the paper, the profile's learning rate."""
-    _settle_backend()
-    model = unet(**network, seed=seed, size=size)
-    optimiser = keras.optimizers.Adam(_learning_rate(schedule))
-    model.compile(optimiser, loss=dice_loss, jit_compile=compiles_by_xla())
-    optimiser.build(model.trainable_variables)
-    return model
-
-
-def compiles_by_xla():
-    """XLA is left out on TensorFlow: on a CPU it is several times slower than the rest of TensorFlow."""
-    return keras.backend.backend() == "jax"
-
-
-def _settle_backend():
-    """Same seeds, same bits."""
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow
-
-        tensorflow.config.experimental.enable_op_determinism()
-
-
-def _learning_rate(schedule):
-    if schedule.decay == "constant":
-        return schedule.learning_rate
-    steps = schedule.epochs * schedule.steps_per_epoch
-    return keras.optimizers.schedules.CosineDecay(
-        0.0 if schedule.warmup_steps else schedule.learning_rate, steps - schedule.warmup_steps,
-        warmup_target=schedule.learning_rate if schedule.warmup_steps else None,
-        warmup_steps=schedule.warmup_steps)
-
-
-def _validation(validation, schedule):
-    """Unless augmented, the tiles are evenly spread over the split; as many as the profile asks for."""
-    count = len(validation.images)
-    if schedule.augmented_validation:
-        chosen = [(tile, turn) for tile in range(count) for turn in range(tiles.ORIENTATIONS)]
-    else:
-        wanted = min(schedule.validation_tiles or count, count)
-        chosen = [(tile, 0) for tile in np.linspace(0, count - 1, wanted).round().astype(int)]
-    return Examples(validation, lambda epoch: np.array(chosen), schedule.batch)
-
-
-class _State(keras.callbacks.Callback):
-    """Writes the state after every epoch: the last one to go on from, the best one to use."""
-
-    def __init__(self, folder, on_epoch):
-        super().__init__()
-        self.folder, self.on_epoch, self.batches, self.history = folder, on_epoch, None, []
+    def on_train_begin(self, logs=None):
+        self.began, self.before = time.perf_counter(), len(self.history) * self.schedule.steps_per_epoch
 
     def on_epoch_begin(self, epoch, logs=None):
-        self.started = time.perf_counter()
+        self.epoch_began = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        if not self.on_step:
+            return
+        now, schedule = time.perf_counter(), self.schedule
+        step = (batch + 1) * per_dispatch(schedule.steps_per_epoch)
+        done = len(self.history) * schedule.steps_per_epoch + step
+        left = (schedule.epochs * schedule.steps_per_epoch - done) * (now - self.began) / (done - self.before)
+        self.on_step(Moment(len(self.history) + 1, step, float(logs["loss"]),
+                            step * schedule.batch / (now - self.epoch_began), left))
 
     def on_epoch_end(self, epoch, logs=None):
         record = {"epoch": epoch + 1, "loss": float(logs["loss"]), "val_loss": float(logs["val_loss"]),
                   "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
-                  "seconds": round(time.perf_counter() - self.started, 3)}
+                  "seconds": round(time.perf_counter() - self.epoch_began, 3)}
         self.history.append(record)
-        self._write()
-        self.batches.start(epoch + 1)
+        states.save(self.folder, self.network, self.model.optimizer, self.history)
         if self.on_epoch:
             self.on_epoch(record)
-
-    def _write(self):
-        whole = self._epoch_folder(len(self.history))
-        partial = whole.with_suffix(".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        _save(partial / "weights.npz", self.model.variables)
-        _save(partial / "optimiser.npz", self.model.optimizer.variables)
-        (partial / "history.json").write_text(json.dumps(self.history))
-        os.replace(partial, whole)
-        for folder in self._whole_epochs()[:-2]:
-            if folder != self._epoch_folder(self._best_epoch()):
-                shutil.rmtree(folder)
-
-    def restore(self, model):
-        """Load the last whole epoch, if there is one; returns how many epochs are done."""
-        whole = self._whole_epochs()
-        if not whole:
-            return 0
-        _load(model.variables, whole[-1] / "weights.npz")
-        _load(model.optimizer.variables, whole[-1] / "optimiser.npz")
-        self.history = json.loads((whole[-1] / "history.json").read_text())
-        return len(self.history)
-
-    def best_weights(self):
-        return self._epoch_folder(self._best_epoch()) / "weights.npz"
-
-    def _best_epoch(self):
-        return min(self.history, key=lambda record: record["val_loss"])["epoch"]
-
-    def _epoch_folder(self, epoch):
-        return self.folder / f"epoch-{epoch:03d}"
-
-    def _whole_epochs(self):
-        return sorted(folder for folder in self.folder.glob("epoch-*") if not folder.suffix)
-
-
-def _save(path, variables):
-    with path.open("wb") as file:
-        np.savez(file, **{f"{i:03d}": keras.ops.convert_to_numpy(v) for i, v in enumerate(variables)})
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _load(variables, path):
-    with np.load(path) as arrays:
-        for index, variable in enumerate(variables):
-            variable.assign(arrays[f"{index:03d}"])

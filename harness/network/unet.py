@@ -8,7 +8,7 @@ DROPOUT = (0.2, 0.25, 0.3, 0.35)
 L2 = 1e-4
 
 
-def unet(base=16, last=32, seed=0, size=None):
+def unet(base=16, last=32, seed=0, size=None, precision="float32"):
     """Build the U-Net with its fixed initial weights.
 
     Four levels down and up, two zero-padded 3x3 convolutions a level, selu, max-pooling followed by dropout,
@@ -24,6 +24,8 @@ def unet(base=16, last=32, seed=0, size=None):
         Seed of the initial weights and of dropout, each drawn from a stream of its own.
     size : int, optional
         Side of the input in px, a multiple of 16; any such size when left out.
+    precision : str
+        What convolutions are computed in: "float32" or "bfloat16". Weights, activations and softmax are float32.
 
     Returns
     -------
@@ -31,33 +33,35 @@ def unet(base=16, last=32, seed=0, size=None):
         From (B, H, W, 1) float32, normalised tiles, to (B, H, W, 3) class probabilities: background, nucleus,
         separation.
     """
+    policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision]
     image = keras.Input((size, size, 1), name="tile")
     x, skips = image, []
     for level, rate in enumerate(DROPOUT):
-        x = _two_convolutions(x, base * 2**level, f"down{level}")
+        x = _two_convolutions(x, base * 2**level, f"down{level}", policy)
         skips.append(x)
         x = keras.layers.MaxPooling2D(name=f"pool{level}")(x)
         x = keras.layers.Dropout(rate, seed=_dropout_seed(seed, level), name=f"dropout{level}")(x)
-    x = _two_convolutions(x, base * 2 ** len(DROPOUT), "bottom")
+    x = _two_convolutions(x, base * 2 ** len(DROPOUT), "bottom", policy)
     for level in reversed(range(len(DROPOUT))):
-        x = _layer(keras.layers.Conv2DTranspose, base * 2**level, 2, f"up{level}", strides=2)(x)
+        x = _convolution(x, keras.layers.Conv2DTranspose, base * 2**level, 2, f"up{level}", policy, strides=2)
         x = keras.layers.Concatenate(name=f"skip{level}")([skips[level], x])
-        x = _two_convolutions(x, last if level == 0 else base * 2**level, f"merge{level}")
+        x = _two_convolutions(x, last if level == 0 else base * 2**level, f"merge{level}", policy)
     probabilities = keras.layers.Conv2D(CLASSES, 1, activation="softmax", name="classes")(x)
     model = keras.Model(image, probabilities, name="unet")
     _set_initial_weights(model, seed)
     return model
 
 
-def _two_convolutions(x, filters, name):
+def _two_convolutions(x, filters, name, policy):
     for suffix in "ab":
-        x = _layer(keras.layers.Conv2D, filters, 3, name + suffix)(x)
+        x = _convolution(x, keras.layers.Conv2D, filters, 3, name + suffix, policy)
     return x
 
 
-def _layer(kind, filters, kernel, name, **options):
-    return kind(filters, kernel, padding="same", activation="selu", name=name,
-                kernel_regularizer=keras.regularizers.L2(L2), **options)
+def _convolution(x, kind, filters, kernel, name, policy, **options):
+    x = kind(filters, kernel, padding="same", name=name, dtype=policy,
+             kernel_regularizer=keras.regularizers.L2(L2), **options)(x)
+    return keras.layers.Activation("selu", dtype="float32", name=f"{name}_selu")(x)
 
 
 def _dropout_seed(seed, level):

@@ -8,28 +8,9 @@ from hypothesis import strategies as st
 
 from harness import network
 from harness.network.inference import predict_field
-from harness.network.training import Examples, Schedule, TileSet, example_order, train
+from harness.network.training import example_order, train, validation_examples
 from harness.network.unet import unet
-
-NETWORK = {"base": 4, "last": 8}
-
-
-def squares(count, size=32):
-    """Bright squares on a noisy ground, and their class maps."""
-    rng = np.random.default_rng(0)
-    images, class_maps = rng.integers(0, 30, (count, size, size)), np.zeros((count, size, size), np.uint8)
-    for image, class_map in zip(images, class_maps, strict=True):
-        y, x = rng.integers(2, size - 14, 2)
-        image[y:y + 12, x:x + 12] += 200
-        class_map[y:y + 12, x:x + 12] = 1
-    return TileSet(images.astype(np.uint16), class_maps)
-
-
-def schedule(**changes):
-    values = {"epochs": 3, "steps_per_epoch": 4, "batch": 1, "learning_rate": 1e-2, "decay": "cosine",
-              "warmup_steps": 2, "validation_tiles": 2, "augmented_validation": False}
-    return Schedule(**values | changes)
-
+from toy import NETWORK, schedule, squares
 
 @given(st.integers(1, 9), st.integers(0, 60), st.integers(1, 60), st.integers(0, 3))
 def test_order_depends_on_the_position_alone(count, first, length, seed):
@@ -45,13 +26,11 @@ def test_eight_passes_show_each_tile_in_each_orientation_once(count, seed):
         assert sorted(examples[start:start + count, 0]) == list(range(count))
 
 
-def test_images_and_class_maps_are_turned_alike():
-    tile_set = squares(3)
-    batches = Examples(tile_set, lambda epoch: example_order(3, 0, 24, 0), batch=2)
-    assert len(batches) == 12
-    for images, class_maps in (batches[i] for i in range(12)):
-        assert images.shape == (2, 32, 32, 1) and class_maps.shape == (2, 32, 32)
-        assert ((images[..., 0] > 1) == (class_maps == 1)).all()
+@pytest.mark.parametrize("batch, expected", [(1, 5), (2, 6), (4, 8)])
+def test_every_validation_batch_is_full(batch, expected):
+    chosen = validation_examples(9, schedule(batch=batch, validation_tiles=5))
+    assert [tuple(example) for example in chosen[:5]] == [(0, 0), (2, 0), (4, 0), (6, 0), (8, 0)]
+    assert len(chosen) == expected and (chosen[5:] == chosen[:expected - 5]).all()
 
 
 def test_learns_and_keeps_the_best_epoch(tmp_path):

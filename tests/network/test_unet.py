@@ -17,11 +17,21 @@ def test_shape_and_size_of_the_paper_network():
 
 
 def test_every_kernel_but_the_last_is_regularised_and_selu():
-    for layer in unet(base=2, last=2).layers:
+    model = unet(base=2, last=2)
+    for layer in model.layers:
         if hasattr(layer, "kernel"):
             last = layer.name == "classes"
             assert (layer.kernel_regularizer is None) == last
-            assert layer.activation.__name__ == ("softmax" if last else "selu")
+            activated = layer if last else model.get_layer(f"{layer.name}_selu")
+            assert activated.activation.__name__ == ("softmax" if last else "selu")
+
+
+def test_in_bfloat16_weights_activations_and_probabilities_are_float32():
+    model = unet(base=2, last=2, precision="bfloat16")
+    assert model.get_layer("down0a").compute_dtype == "bfloat16"
+    assert {variable.dtype for variable in model.trainable_variables} == {"float32"}
+    assert model.get_layer("down0a_selu").compute_dtype == model.output.dtype == "float32"
+    assert all(np.array_equal(a, b) for a, b in zip(model.get_weights(), unet(base=2, last=2).get_weights(), strict=True))
 
 
 def test_initial_weights_come_from_the_seed_alone():

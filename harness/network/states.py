@@ -1,0 +1,152 @@
+"""The state of a training on disk, in a folder `epoch-NNN` that appears whole or not at all.
+
+Each holds `weights.npz` (with the random state of dropout), `optimiser.npz` and `history.json`; the order of the tiles
+follows from the number of the epoch. The last two and the best are kept, so that a damaged one can be done without.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import zipfile
+import zlib
+from contextlib import contextmanager
+
+import keras
+import numpy as np
+
+from harness.errors import HarnessError
+
+DAMAGE = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error)
+
+
+@contextmanager
+def claimed(folder):
+    """Keep other processes from training into the same folder; the claim goes with the process, however it ends.
+
+    Raises
+    ------
+    HarnessError
+        Another process holds it.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise HarnessError(f"{folder}: another process is training this network; wait for it or stop it") from None
+        yield
+
+
+def save(folder, network, optimiser, history):
+    """Write the state after the last epoch of `history`, and let go of those that are not needed any more.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the training.
+    network : keras.Model
+    optimiser : keras.Optimizer
+    history : list of dict
+        One record per epoch, with "epoch" and "val_loss".
+    """
+    whole = _epoch(folder, len(history))
+    partial = whole.with_suffix(".partial")
+    shutil.rmtree(partial, ignore_errors=True)
+    try:
+        partial.mkdir(parents=True)
+        _write(partial / "weights.npz", lambda file: _save(file, network.variables))
+        _write(partial / "optimiser.npz", lambda file: _save(file, optimiser.variables))
+        _write(partial / "history.json", lambda file: file.write(json.dumps(history).encode()))
+        os.replace(partial, whole)
+    except OSError:
+        shutil.rmtree(partial, ignore_errors=True)
+        raise
+    for old in _whole_epochs(folder)[:-2]:
+        if old != _epoch(folder, best_epoch(history)):
+            shutil.rmtree(old)
+
+
+def restore(folder, network, optimiser, say):
+    """Load the last state that is whole and whose best epoch is whole; others are set aside.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the training.
+    network : keras.Model
+    optimiser : keras.Optimizer
+        Built for the network.
+    say : callable
+        Is told what was set aside, and why.
+
+    Returns
+    -------
+    list of dict
+        History up to that state; empty when training begins.
+    """
+    for state in reversed(_whole_epochs(folder)):
+        try:
+            history = json.loads((state / "history.json").read_text())
+            weights, moments = _read(state / "weights.npz"), _read(state / "optimiser.npz")
+            _read(best_weights(folder, history))
+        except DAMAGE as error:
+            _set_aside(state)
+            say(f"{state} set aside, going on from the one before: {error}")
+            continue
+        assign(network.variables, weights)
+        assign(optimiser.variables, moments)
+        return history
+    return []
+
+
+def load_best(folder, network, history):
+    """Give a network the weights of the epoch with the smallest validation loss."""
+    assign(network.variables, _read(best_weights(folder, history)))
+
+
+def best_weights(folder, history):
+    """File with the weights of the best epoch."""
+    return _epoch(folder, best_epoch(history)) / "weights.npz"
+
+
+def best_epoch(history):
+    """Number of the epoch with the smallest validation loss."""
+    return min(history, key=lambda record: record["val_loss"])["epoch"]
+
+
+def assign(variables, arrays):
+    """Set Keras variables one after the other."""
+    for variable, array in zip(variables, arrays, strict=True):
+        variable.assign(array)
+
+
+def _epoch(folder, number):
+    return folder / f"epoch-{number:03d}"
+
+
+def _whole_epochs(folder):
+    return sorted(state for state in folder.glob("epoch-*") if not state.suffix)
+
+
+def _set_aside(state):
+    damaged = state.with_suffix(".damaged")
+    shutil.rmtree(damaged, ignore_errors=True)
+    state.rename(damaged)
+
+
+def _write(path, content):
+    with path.open("wb") as file:
+        content(file)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _save(file, variables):
+    np.savez(file, **{f"{i:03d}": keras.ops.convert_to_numpy(v) for i, v in enumerate(variables)})
+
+
+def _read(path):
+    """Arrays of a file, in order; reading them all is what checks them (each has a CRC-32)."""
+    with np.load(path) as arrays:
+        return [arrays[name] for name in sorted(arrays.files)]

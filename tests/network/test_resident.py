@@ -1,0 +1,40 @@
+import json
+
+import keras
+import numpy as np
+from toy import NETWORK, schedule, squares
+
+from harness import tiles
+from harness.network import training
+from harness.network.loss import dice_loss
+from harness.network.resident import Resident
+from harness.network.training import train
+
+EVERY_ORIENTATION = np.array([(tile, turn) for tile in range(3) for turn in range(tiles.ORIENTATIONS)], np.int32)
+
+
+def test_the_device_turns_tiles_and_class_maps_as_numpy_does():
+    tile_set = squares(3)
+    images = tile_set.images.astype(np.float32)
+    learner = Resident(keras.layers.Identity(), images, tile_set.class_maps)
+    seen = keras.ops.convert_to_numpy(learner(EVERY_ORIENTATION))
+    expected = np.stack([tiles.orient(images[tile], turn) for tile, turn in EVERY_ORIENTATION])
+    np.testing.assert_array_equal(seen[..., 0], expected)
+    probabilities = np.random.default_rng(0).dirichlet([1, 1, 1], (24, 32, 32)).astype(np.float32)
+    class_maps = np.stack([tiles.orient(tile_set.class_maps[tile], turn) for tile, turn in EVERY_ORIENTATION])
+    np.testing.assert_array_equal(learner.compute_loss(EVERY_ORIENTATION, y_pred=probabilities),
+                                  dice_loss(class_maps, probabilities))
+
+
+def test_steps_in_one_dispatch_are_the_steps_one_by_one(tmp_path, monkeypatch):
+    def trained(folder):
+        model, history = train(squares(5), squares(4), schedule(epochs=2), NETWORK, 0, tmp_path / folder)
+        return [keras.ops.convert_to_numpy(variable) for variable in model.variables], history
+
+    one_by_one, history = trained("one")
+    monkeypatch.setattr(training.backend, "on_gpu", lambda: True)
+    assert training.per_dispatch(4) == 2 and training.per_dispatch(3200) == 50
+    at_once, _ = trained("many")
+    for a, b in zip(one_by_one, at_once, strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6)
+    assert json.loads((tmp_path / "many" / "epoch-002" / "history.json").read_text())[1]["loss"] == history[1]["loss"]

@@ -1,0 +1,120 @@
+import json
+import multiprocessing
+import os
+import shutil
+
+import keras
+import numpy as np
+import pytest
+from toy import NETWORK, schedule, squares
+
+from harness.errors import HarnessError
+from harness.network import states
+from harness.network.training import prepared, train
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished training of five epochs of which the second was the best, and its last weights."""
+    folder = tmp_path_factory.mktemp("finished")
+    network, optimiser = prepared(schedule(), NETWORK, 0, 32)
+    history = []
+    for epoch, loss in enumerate([0.5, 0.1, 0.4, 0.3, 0.2], start=1):
+        history.append({"epoch": epoch, "val_loss": loss})
+        network.variables[0].assign(np.full(network.variables[0].shape, epoch))
+        states.save(folder, network, optimiser, history)
+    return folder
+
+
+@pytest.fixture
+def folder(finished, tmp_path):
+    return shutil.copytree(finished, tmp_path / "copy")
+
+
+def restored(folder):
+    network, optimiser = prepared(schedule(), NETWORK, 0, 32)
+    said = []
+    history = states.restore(folder, network, optimiser, said.append)
+    return len(history), float(keras.ops.convert_to_numpy(network.variables[0]).max()), said
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def flip_a_bit(path):
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+def empty(path):
+    path.write_bytes(b"")
+
+
+def remove(path):
+    path.unlink()
+
+
+def test_the_last_two_and_the_best_are_kept(folder):
+    assert [path.name for path in sorted(folder.iterdir())] == ["epoch-002", "epoch-004", "epoch-005"]
+    assert restored(folder)[:2] == (5, 5)
+
+
+@pytest.mark.parametrize("damage", [truncate, flip_a_bit, empty, remove])
+@pytest.mark.parametrize("name", ["weights.npz", "optimiser.npz"])
+def test_a_damaged_state_is_set_aside_with_a_word(folder, damage, name):
+    damage(folder / "epoch-005" / name)
+    epoch, value, said = restored(folder)
+    assert (epoch, value) == (4, 4)
+    assert len(said) == 1 and "epoch-005 set aside, going on from the one before" in said[0]
+    assert (folder / "epoch-005.damaged").exists() and not (folder / "epoch-005").exists()
+
+
+def test_a_state_whose_best_epoch_is_damaged_is_of_no_use(folder):
+    flip_a_bit(folder / "epoch-002" / "weights.npz")
+    epoch, _, said = restored(folder)
+    assert epoch == 0 and len(said) == 3
+
+
+def test_a_damaged_training_ends_with_the_bits_of_one_that_was_not(tmp_path):
+    whole, _ = train(squares(5), squares(3), schedule(), NETWORK, 1, tmp_path)
+    truncate(tmp_path / "epoch-003" / "optimiser.npz")
+    said = []
+    again, history = train(squares(5), squares(3), schedule(), NETWORK, 1, tmp_path, say=said.append)
+    assert len(said) == 1 and [epoch["epoch"] for epoch in history] == [1, 2, 3]
+    for a, b in zip(whole.variables, again.variables, strict=True):
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(a), keras.ops.convert_to_numpy(b))
+
+
+def test_a_full_disk_leaves_the_states_that_were_there(folder, monkeypatch):
+    network, optimiser = prepared(schedule(), NETWORK, 0, 32)
+    history = json.loads((folder / "epoch-005" / "history.json").read_text())
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        states.save(folder, network, optimiser, [*history, {"epoch": 6, "val_loss": 0.6}])
+    assert [path.name for path in sorted(folder.iterdir())] == ["epoch-002", "epoch-004", "epoch-005"]
+
+
+def hold(folder, held, done):
+    with states.claimed(folder):
+        held.set()
+        done.wait(60)
+
+
+def test_two_processes_do_not_train_into_one_folder(tmp_path):
+    context = multiprocessing.get_context("spawn")
+    held, done = context.Event(), context.Event()
+    other = context.Process(target=hold, args=(tmp_path, held, done))
+    other.start()
+    assert held.wait(60)
+    with pytest.raises(HarnessError, match="another process is training"), states.claimed(tmp_path):
+        pass
+    other.kill()
+    other.join()
+    with states.claimed(tmp_path):
+        pass
