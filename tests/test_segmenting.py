@@ -17,6 +17,12 @@ class Bright:
         return np.stack([~nucleus, nucleus, np.zeros_like(nucleus)], axis=-1).astype(np.float32)
 
 
+@pytest.fixture(autouse=True)
+def no_backend(monkeypatch):
+    """Its threads are settled once in a process, for a training; here nothing is computed by it."""
+    monkeypatch.setattr("harness.network.start.load_backend", lambda: None)
+
+
 @pytest.fixture
 def segment(harness, monkeypatch):
     monkeypatch.setattr(tracking, "load_network", lambda uri: Bright())
