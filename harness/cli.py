@@ -32,6 +32,8 @@ File = Annotated[Path | None, typer.Option(help="a registry of one's own; the pa
 Out = Annotated[Path, typer.Option(help="folder of the report")]
 Predictions = Annotated[bool, typer.Option("--predictions", help="put the test predictions of the network rows beside "
                                            "the report, as label PNGs")]
+Scheduler = Annotated[str | None, typer.Option(metavar="ADDRESS", help="of a Dask scheduler, for example "
+                                               "tcp://host:8786; its workers do the work")]
 AsJson = Annotated[bool, typer.Option("--json", help="for scripts")]
 
 
@@ -162,6 +164,7 @@ def label(source: Annotated[str, typer.Argument(help="cellprofiler:<seeds>/<line
           set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="a setting of the source "
                                                          "that differs, for example min_diameter=15; repeatable")] = None,
           workers: Annotated[int | None, typer.Option(min=1, help="processes; all cores when left out")] = None,
+          scheduler: Scheduler = None,
           export_pipeline: Annotated[Path | None, typer.Option(metavar="FILE.cppipe", help="write the same settings as a "
                                                                "pipeline for CellProfiler 4.2 instead")] = None):
     """Make label images of a folder of images; goes on where it was stopped."""
@@ -176,25 +179,23 @@ def label(source: Annotated[str, typer.Argument(help="cellprofiler:<seeds>/<line
     if not out:
         raise HarnessError("label needs IMAGES and OUT; for example: harness label consensus images labels")
     files, there = pending(images, out)
-    raise typer.Exit(_work_through(source, len(files), there, label_files(source, settings, files, out, workers)))
+    done = label_files(source, settings, files, out, workers=workers, scheduler=scheduler)
+    raise typer.Exit(_work_through(source, len(files), there, done))
 
 
 @app.command()
 def segment(model: Annotated[str, typer.Argument(help="id of a run with a trained network, or models:/NAME/VERSION")],
             images: Annotated[Path, typer.Argument(help="folder of TIFF or PNG images")],
             out: Annotated[Path, typer.Argument(help="folder of the label images and tables, a .tif and a .csv per image")],
-            tracking_uri: TrackingUri = None):
+            tracking_uri: TrackingUri = None, scheduler: Scheduler = None):
     """Find the nuclei of new images with a trained network; goes on where it was stopped."""
     from harness import tracking
     from harness.jobs import pending
-    from harness.network.start import load_backend
     from harness.segmenting import segment_files
 
     files, there = pending(images, out)
-    tracking.connect(tracking_uri)
-    load_backend()
-    network = tracking.load_network(model)
-    raise typer.Exit(_work_through(model, len(files), there, segment_files(network, files, out)))
+    done = segment_files(model, tracking.connect(tracking_uri), files, out, workers=1, scheduler=scheduler)
+    raise typer.Exit(_work_through(model, len(files), there, done))
 
 
 def _work_through(what, total, there, done):

@@ -11,7 +11,7 @@ from harness.parallel import over_fields
 from harness.stored_labels import is_folder
 
 
-def label_files(source, settings, files, out, workers=None):
+def label_files(source, settings, files, out, **where):
     """Write `OUT/<stem>.tif`, one label image per image; `consensus` adds `<stem>_ignore.tif`.
 
     Parameters
@@ -23,8 +23,8 @@ def label_files(source, settings, files, out, workers=None):
     files : list of Path
         See `harness.jobs.pending`.
     out : path-like
-    workers : int, optional
-        Processes; the label images do not depend on it.
+    **where
+        `workers` or `scheduler`, see `harness.parallel.over_fields`; the label images do not depend on it.
 
     Yields
     ------
@@ -37,7 +37,7 @@ def label_files(source, settings, files, out, workers=None):
     make_folder(out)
     if files:  # whole paths: the working folder of a worker is that of the day it was started
         whole = [Path(file).resolve() for file in files]
-        yield from over_fields(partial(_label_file, source, settings, Path(out).resolve()), whole, workers=workers)
+        yield from over_fields(partial(_label_file, source, settings, Path(out).resolve()), whole, **where)
 
 
 def _label_file(source, settings, out, file):

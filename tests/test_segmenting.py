@@ -20,7 +20,7 @@ class Bright:
 @pytest.fixture(autouse=True)
 def no_backend(monkeypatch):
     """Its threads are settled once in a process, for a training; here nothing is computed by it."""
-    monkeypatch.setattr("harness.network.start.load_backend", lambda: None)
+    monkeypatch.setattr("harness.segmenting.load_backend", lambda: None)
 
 
 @pytest.fixture
