@@ -5,19 +5,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness import metrics, tiles
-from harness.classmap import class_map
-from harness.postprocess import nuclei_from_class_map
+from harness import tiles
 
 PARTS = ("classical", "scoring", "train", "infer")
+NETWORK = {"base": 16, "last": 32}
 
 
 class Measured(NamedTuple):
-    """One line of the benchmark: what was timed, per what, and the seconds it took (median)."""
+    """One line of the benchmark: what was timed, per what, the seconds it took (median), and what else is to say."""
 
     what: str
     per: str
     seconds: float
+    note: str = ""
 
 
 def classical(dataset, fields, interpreter=None):
@@ -41,6 +41,10 @@ def classical(dataset, fields, interpreter=None):
 
 def scoring(dataset, fields):
     """Post-processing of a field, and scoring it by each protocol; see `classical` for the parameters."""
+    from harness import metrics
+    from harness.classmap import class_map
+    from harness.postprocess import nuclei_from_class_map
+
     truths = [dataset.read_nuclei(name) for name in dataset.splits["test"][:fields]]
     maps = [class_map(truth) for truth in truths]
     found = [nuclei_from_class_map(classes) for classes in maps]
@@ -56,54 +60,22 @@ def scoring(dataset, fields):
             lambda pair: metrics.match(*pair, "equal"), list(zip(truths, found, strict=True))))]
 
 
-def train(network, steps=10):
-    """A training step of one 512x512 tile: this loop, and plain `Model.fit` fed with arrays that are ready.
+def train():
+    """Tiles per second of the training loop, alone and side by side, against plain `Model.fit`."""
+    from harness.network.bench import training
 
-    Parameters
-    ----------
-    network : dict
-        Widths of the U-Net.
-    steps : int
-        Steps a repeat; three repeats, after one that compiles.
-    """
-    import keras
-
-    from harness.network.training import Examples, Schedule, TileSet, compiled, example_order
-
-    rng = np.random.default_rng(0)
-    shape = (steps, tiles.SIZE, tiles.SIZE)
-    tile_set = TileSet(rng.integers(0, 4096, shape).astype(np.uint16), rng.integers(0, 3, shape).astype(np.uint8))
-    model = compiled(Schedule(1, steps, 1, 1e-5, "constant", 0, 1, False), network, 0, tiles.SIZE)
-    ours = Examples(tile_set, lambda epoch: example_order(steps, 0, steps, 0), 1)
-    ready = [ours[index] for index in range(steps)]
-
-    class Ready(keras.utils.PyDataset):
-        def __len__(self):
-            return steps
-
-        def __getitem__(self, index):
-            return ready[index]
-
-    def fit(batches):
-        model.fit(batches, verbose=0, shuffle=False)
-
-    fit(ours)
-    turns = [[_timed(fit, batches) / steps for batches in (ours, Ready())] for _ in range(3)]
-    own, plain = np.median(turns, axis=0)
-    return [Measured("training step", "tile", float(own)),
-            Measured("training step, plain Model.fit", "tile", float(plain))]
+    paces, share = training(NETWORK, tiles.SIZE)
+    return [Measured(f"training, {pace.name}", "tile", 1 / pace.tiles_per_second,
+                     f"{pace.tiles_per_second:.2f} tiles/s, {pace.times_plain:.2f} times plain"
+                     + (f", {share:.0%} of the peak of a float32 matrix product" if pace.name == "this loop" else ""))
+            for pace in paces]
 
 
-def infer(network, repeats=5):
-    """Inference of one 512x512 tile; `network` holds the widths of the U-Net."""
-    from harness.network.training import compiles_by_xla
-    from harness.network.unet import unet
+def infer():
+    """Inference of a 512x512 tile, as the harness does it."""
+    from harness.network.bench import inference
 
-    model = unet(**network, size=tiles.SIZE)
-    model.jit_compile = compiles_by_xla()
-    tile = np.random.default_rng(0).standard_normal((1, tiles.SIZE, tiles.SIZE, 1)).astype(np.float32)
-    model.predict_on_batch(tile)
-    return [Measured("inference", "tile", _median(model.predict_on_batch, [tile] * repeats))]
+    return [Measured("inference", "tile", inference(NETWORK, tiles.SIZE))]
 
 
 def _median(function, arguments):

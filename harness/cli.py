@@ -237,25 +237,27 @@ def bench(parts: Annotated[list[str] | None, typer.Argument(help="classical, sco
           as_json: AsJson = False):
     """Time the stages on this machine: seconds per field, per training step, per inference tile."""
     from harness import bench as timing
-    from harness.datasets import open_dataset
     from harness.machine import machine
-    from harness.registry import load_registry
 
     unknown = set(parts or []) - set(timing.PARTS)
     if unknown:
         raise HarnessError(f"no benchmark '{sorted(unknown)[0]}'; there is {', '.join(timing.PARTS)}")
-    data, network = open_dataset(dataset, data_dir), load_registry().network.model_dump()
-    measure = {"classical": lambda: timing.classical(data, fields, cellprofiler),
-               "scoring": lambda: timing.scoring(data, fields),
-               "train": lambda: timing.train(network), "infer": lambda: timing.infer(network)}
+
+    def data():  # training and inference are timed where no data set can be opened, too
+        from harness.datasets import open_dataset
+
+        return open_dataset(dataset, data_dir)
+
+    measure = {"classical": lambda: timing.classical(data(), fields, cellprofiler),
+               "scoring": lambda: timing.scoring(data(), fields), "train": timing.train, "infer": timing.infer}
     measured = [line for part in parts or timing.PARTS for line in measure[part]()]
     if as_json:
         print(json.dumps({"machine": machine(), "measured": [line._asdict() for line in measured]}, indent=1))
         return
     console.print(", ".join(f"{name} {value}" for name, value in machine().items()))
-    table = Table("what", "per", "seconds", box=None)
+    table = Table(Column("what", overflow="fold"), "per", "seconds", Column("", overflow="fold"), box=None)
     for line in measured:
-        table.add_row(line.what, line.per, f"{line.seconds:.4f}")
+        table.add_row(line.what, line.per, f"{line.seconds:.4f}", line.note)
     console.print(table)
 
 

@@ -2,14 +2,21 @@
 
 import os
 import platform
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 
 
 def machine():
-    """The machine and the versions that decide its speed, as one dict of str."""
-    packages = ("tensorflow", "keras", "numpy", "scipy", "scikit-image", "numba")
+    """The machine and the versions that decide its speed, as one dict of str; packages that are not there are left out."""
+    packages = ("tensorflow", "jax", "keras", "numpy", "scipy", "scikit-image", "numba")
     return {"processor": _processor(), "cores": str(len(os.sched_getaffinity(0))),
-            "python": platform.python_version(), **{name: version(name) for name in packages}}
+            "python": platform.python_version(), **{name: found for name in packages if (found := _version(name))}}
+
+
+def _version(package):
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
 
 
 def _processor():

@@ -7,7 +7,7 @@ import keras
 SAME_BITS_ON_GPU = "--xla_gpu_deterministic_ops=true"
 
 
-def settle(threads):
+def settle(threads, deterministic=True):
     """Make the backend deterministic, with a fixed number of threads.
 
     Sums depend on how many threads share them, so the number is part of the spec. It is TensorFlow's on a CPU; JAX has no
@@ -16,6 +16,8 @@ def settle(threads):
     Parameters
     ----------
     threads : int
+    deterministic : bool
+        To be left out where only speed is looked at.
 
     Raises
     ------
@@ -27,8 +29,9 @@ def settle(threads):
 
         tensorflow.config.threading.set_intra_op_parallelism_threads(threads)
         tensorflow.config.threading.set_inter_op_parallelism_threads(threads)
-        tensorflow.config.experimental.enable_op_determinism()
-    elif SAME_BITS_ON_GPU not in os.environ.get("XLA_FLAGS", ""):
+        if deterministic:
+            tensorflow.config.experimental.enable_op_determinism()
+    elif deterministic and SAME_BITS_ON_GPU not in os.environ.get("XLA_FLAGS", ""):
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {SAME_BITS_ON_GPU}".strip()
 
 

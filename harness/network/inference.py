@@ -3,8 +3,15 @@
 import numpy as np
 
 from harness import tiles
+from harness.network.backend import on_gpu
 
 VERSION = 1
+TILES_AT_ONCE = 16
+
+
+def tiles_at_once():
+    """How many tiles are predicted together: a CPU gains nothing from more than one."""
+    return TILES_AT_ONCE if on_gpu() else 1
 
 
 def predict_field(model, image, size=tiles.SIZE):
