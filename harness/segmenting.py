@@ -10,7 +10,6 @@ from harness.datasets import field_name, read_image
 from harness.errors import HarnessError
 from harness.files import whole
 from harness.jobs import make_folder, write_label_image
-from harness.network.inference import predict_field
 from harness.network.start import load_backend
 from harness.parallel import over_fields
 from harness.postprocess import nuclei_from_class_map
@@ -63,6 +62,8 @@ def _segment_file(model, store, out, file):
 
 def _segment_image(network, image, out, name):
     """The label image is written last: where it is, the image is done."""
+    from harness.network.inference import predict_field  # imports Keras, which `load_backend` keeps quiet
+
     nuclei = nuclei_from_class_map(predict_field(network, image)[1])
     with whole(out / f"{name}.csv") as partial:
         properties(nuclei, image).assign(image=name).to_csv(partial, index=False, columns=["image", *COLUMNS.values()])
