@@ -159,6 +159,8 @@ def write_predictions(folder, predictions):
     """Write `predictions/<kind>/<field>.png` for what a `Prediction` keeps, by the names of the fields."""
     for name, prediction in predictions.items():
         for path, array in {"nuclei/{}": prediction.nuclei, **prediction.kept}.items():
+            if array.max() >= 2**16:
+                raise HarnessError(f"field {name}: {array.max()} nuclei are more than a PNG holds; cut it into smaller fields")
             target = folder / "predictions" / f"{path.replace('{}', name)}.png"
             target.parent.mkdir(parents=True, exist_ok=True)
             imwrite(target, array.astype(np.uint8 if array.max() < 2**8 else np.uint16), optimize=True)
