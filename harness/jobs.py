@@ -29,7 +29,8 @@ def pending(images, out):
     HarnessError
         No such folder, no image in it, or two images of the same stem.
     """
-    files = image_files(Path(images)) if Path(images).is_dir() else []
+    folder = Path(images).resolve()  # a worker may have another working folder
+    files = image_files(folder) if folder.is_dir() else []
     if not files:
         raise HarnessError(f"{images}: not a folder with images; give one that holds TIFF or PNG files")
     stems = [field_name(file.name) for file in files]

@@ -35,9 +35,8 @@ def label_files(source, settings, files, out, **where):
         raise HarnessError(f"{source} labels are not made from images; choose cellprofiler:<seeds>/<lines> or consensus")
     check_source(source, settings)
     make_folder(out)
-    if files:  # whole paths: the working folder of a worker is that of the day it was started
-        whole = [Path(file).resolve() for file in files]
-        yield from over_fields(partial(_label_file, source, settings, Path(out).resolve()), whole, **where)
+    if files:
+        yield from over_fields(partial(_label_file, source, settings, Path(out).resolve()), files, **where)
 
 
 def _label_file(source, settings, out, file):

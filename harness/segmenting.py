@@ -38,9 +38,8 @@ def segment_files(model, store, files, out, **where):
     """
     network(model, store)
     make_folder(out)
-    paths = [Path(file).resolve() for file in files]  # a worker may have another working folder
     if files:
-        yield from over_fields(partial(_segment_file, model, store, Path(out).resolve()), paths, **where)
+        yield from over_fields(partial(_segment_file, model, store, Path(out).resolve()), files, **where)
 
 
 @cache
