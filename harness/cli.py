@@ -33,6 +33,8 @@ Out = Annotated[Path, typer.Option(help="folder of the report")]
 Predictions = Annotated[bool, typer.Option("--predictions", help="put the test predictions of the network rows beside "
                                            "the report, as label PNGs")]
 Workers = Annotated[int, typer.Option(min=1, help="rows x seeds done side by side, each in a process of its own")]
+Scheduler = Annotated[str | None, typer.Option(metavar="ADDRESS", help="of a Dask scheduler, for example "
+                                               "tcp://host:8786; its workers do the work")]
 AsJson = Annotated[bool, typer.Option("--json", help="for scripts")]
 
 
@@ -43,6 +45,9 @@ def main():
         app()
     except HarnessError as error:
         errors.print(f"[red]harness:[/red] {escape(str(error))}")
+        sys.exit(2)
+    except PermissionError as error:
+        errors.print(f"[red]harness:[/red] {escape(f'{error.filename}: {error.strerror}; change its permissions')}")
         sys.exit(2)
     except KeyboardInterrupt:
         errors.print("harness: stopped; the same command goes on from the last whole epoch")
@@ -56,7 +61,7 @@ def reproduce(dataset: Dataset = "synthetic", data_dir: DataDir = None, profile:
     """Run every row of the registry and write the report: the main job."""
     session = _Session(dataset, data_dir, profile, tracking_uri, file)
     with session.suite():
-        code = session.run(list(session.registry.rows), seed or [0], workers)
+        code = session.run(session.rows, seed or [0], workers)
         session.report(out, predictions=predictions)
     raise typer.Exit(code)
 
@@ -83,6 +88,22 @@ def report(dataset: Dataset = "synthetic", data_dir: DataDir = None, profile: Pr
         session.report(out, recompute=recompute, predictions=predictions)
 
 
+@app.command()
+def score(name: Annotated[str, typer.Argument(help="what the row is called, for example cellpose")],
+          predictions: Annotated[Path, typer.Argument(help="folder of label images, one per test field and named like it")],
+          dataset: Dataset = "synthetic", data_dir: DataDir = None, tracking_uri: TrackingUri = None, file: File = None,
+          as_json: AsJson = False):
+    """Score label images that any tool made, and put them into the tables as an external row."""
+    run = _Session(dataset, data_dir, None, tracking_uri, file).score(name, predictions)
+    if as_json:
+        print(json.dumps({"row": run.row, "run_id": run.run_id, "dataset": run.dataset, "metrics": run.metrics}, indent=1))
+        return
+    table = Table("metric", "value", title=f"{name}, external, on the test fields of {run.dataset}", box=None)
+    for metric in ("dice_nuclei", "dice_separations", "jaccard", "jaccard_equal"):
+        table.add_row(metric, f"{run.metrics[metric]:.4f}" if metric in run.metrics else "undefined")
+    console.print(table)
+
+
 @app.command("list")
 def list_rows(dataset: Dataset = "synthetic", data_dir: DataDir = None, profile: ProfileName = None,
               tracking_uri: TrackingUri = None, file: File = None, as_json: AsJson = False):
@@ -98,6 +119,8 @@ def list_rows(dataset: Dataset = "synthetic", data_dir: DataDir = None, profile:
     for row, state in states.items():
         table.add_row(row, session.registry.rows[row].title, session.registry.rows[row].labels, state)
     console.print(table)
+    for row in (row for row, state in states.items() if state == "not available"):
+        console.print(f"{row}: not available, {escape(session.missing(row))}")
 
 
 @app.command()
@@ -140,16 +163,20 @@ def _listed(values):
 
 
 @app.command()
-def data(dataset: Dataset = "synthetic", data_dir: DataDir = None, as_json: AsJson = False):
-    """What a data set holds: fields per split, nuclei, digest. Refuses a copy that is incomplete or altered."""
-    from harness.datasets import open_dataset, problems, summary
+def data(dataset: Dataset = "synthetic", data_dir: DataDir = None, file: File = None, as_json: AsJson = False):
+    """What a data set holds and which rows lack something. Refuses one that is incomplete, altered or wrong."""
+    from harness.datasets import is_folder, open_dataset, problems, summary, unused
+    from harness.registry import load_registry, not_available
 
-    wrong = problems(Path(dataset)) if Path(dataset).is_dir() and dataset not in ("synthetic", "bbbc039") else []
+    wrong = problems(Path(dataset)) if is_folder(dataset) else []
     for line in wrong:
         errors.print(f"[red]harness:[/red] {escape(line)}")
     if wrong:
         raise typer.Exit(2)
-    found = summary(open_dataset(dataset, data_dir))
+    opened, registry = open_dataset(dataset, data_dir), load_registry(file)
+    reasons = {row: not_available(entry, opened) for row, entry in registry.rows.items()}
+    found = summary(opened) | {"unused": unused(Path(dataset)) if is_folder(dataset) else [],
+                               "not_available": {row: why for row, why in reasons.items() if why}}
     if as_json:
         print(json.dumps(found, indent=1))
         return
@@ -159,6 +186,10 @@ def data(dataset: Dataset = "synthetic", data_dir: DataDir = None, as_json: AsJs
         table.add_row(split, *(str(there[key]) for key in ("fields", "annotated", "nuclei")),
                       ", ".join(f"{height}x{width}" for height, width in there["sizes"]))
     console.print(table)
+    if found["unused"]:
+        console.print(f"in no split list, so not used: {', '.join(found['unused'])}")
+    for row, why in found["not_available"].items():
+        console.print(f"{row}: not available, {escape(why)}")
 
 
 @app.command()
@@ -168,13 +199,12 @@ def label(source: Annotated[str, typer.Argument(help="cellprofiler:<seeds>/<line
           set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="a setting of the source "
                                                          "that differs, for example min_diameter=15; repeatable")] = None,
           workers: Annotated[int | None, typer.Option(min=1, help="processes; all cores when left out")] = None,
+          scheduler: Scheduler = None,
           export_pipeline: Annotated[Path | None, typer.Option(metavar="FILE.cppipe", help="write the same settings as a "
                                                                "pipeline for CellProfiler 4.2 instead")] = None):
     """Make label images of a folder of images; goes on where it was stopped."""
-    from rich.progress import track
-
-    from harness.datasets import image_files
-    from harness.labelling import label_files, pending, write_pipeline
+    from harness.jobs import pending
+    from harness.labelling import label_files, write_pipeline
 
     settings = _settings(set_ or [])
     if export_pipeline:
@@ -183,17 +213,37 @@ def label(source: Annotated[str, typer.Argument(help="cellprofiler:<seeds>/<line
         return
     if not out:
         raise HarnessError("label needs IMAGES and OUT; for example: harness label consensus images labels")
-    files = pending(images, out)
-    there = len(image_files(images)) - len(files)
-    done = label_files(source, settings, files, out, workers)
-    said = list(track(done, source, len(files), console=errors, transient=True, disable=not errors.is_terminal))
-    bad = [(name, wrong) for name, _, wrong in said if wrong]
-    for name, wrong in bad:
-        errors.print(f"[red]harness:[/red] {escape(name)}: {escape(wrong)}")
-    labelled = len(said) - len(bad)
-    console.print(f"{labelled} image{'s' * (labelled != 1)}, {sum(count for _, count, _ in said)} nuclei"
-                  + (f"; {there} were there" if there else ""))
-    raise typer.Exit(1 if bad else 0)
+    files, there = pending(images, out)
+    done = label_files(source, settings, files, out, workers=workers, scheduler=scheduler)
+    raise typer.Exit(_work_through(source, len(files), there, done))
+
+
+@app.command()
+def segment(model: Annotated[str, typer.Argument(help="id of a run with a trained network, or models:/NAME/VERSION")],
+            images: Annotated[Path, typer.Argument(help="folder of TIFF or PNG images")],
+            out: Annotated[Path, typer.Argument(help="folder of the label images and tables, a .tif and a .csv per image")],
+            tracking_uri: TrackingUri = None, scheduler: Scheduler = None):
+    """Find the nuclei of new images with a trained network; goes on where it was stopped."""
+    from harness import tracking
+    from harness.jobs import pending
+    from harness.segmenting import segment_files
+
+    files, there = pending(images, out)
+    done = segment_files(model, tracking.connect(tracking_uri), files, out, workers=1, scheduler=scheduler)
+    raise typer.Exit(_work_through(model, len(files), there, done))
+
+
+def _work_through(what, total, there, done):
+    """Show how a job over files goes on, what is wrong with which file and what it came to; returns the exit code."""
+    from rich.progress import track
+
+    good = bad = nuclei = 0
+    for name, count, wrong in track(done, what, total, console=errors, transient=True, disable=not errors.is_terminal):
+        good, bad, nuclei = good + (not wrong), bad + bool(wrong), nuclei + count
+        if wrong:
+            errors.print(f"[red]harness:[/red] {escape(name)}: {escape(wrong)}")
+    console.print(f"{good} image{'s' * (good != 1)}, {nuclei} nuclei" + (f"; {there} were there" if there else ""))
+    return 1 if bad else 0
 
 
 def _settings(pairs):
@@ -288,16 +338,27 @@ class _Session:
     """A registry, a data set, a profile and a tracking store, checked before anything is run."""
 
     def __init__(self, dataset, data_dir, profile, tracking_uri, file, connect=True):
-        from harness.datasets import open_dataset
+        from harness.datasets import is_folder, open_dataset
         from harness.registry import check_profile, load_registry
 
         self.registry = load_registry(file)
+        self.rows = list(self.registry.rows)
         self.profile = check_profile(profile or ("quick" if dataset == "synthetic" else "cpu"))
         self.dataset = open_dataset(dataset, data_dir)
+        self.folder = Path(dataset) if is_folder(dataset) else None
         if connect:
             from harness import tracking
 
             tracking.connect(tracking_uri)
+            self._add_external()
+
+    def _add_external(self):
+        """The registry has the rows of its file, and those that `harness score` added, as they were scored last."""
+        from harness.registry import EXTERNAL, external
+
+        scored = [run for run in self.runs() if (run.profile, run.state) == (EXTERNAL, "finished")]
+        for run in reversed(scored):
+            self.registry = external(self.registry, run.row, run.tags["harness.labels"], run.params["settings.digest"])
 
     def suite(self):
         """Within it, what is done belongs to the run of `mlflow run`, if that started this program."""
@@ -320,6 +381,7 @@ class _Session:
         from harness import runner
 
         specs = [spec for row in rows for spec in self.specs(row, seeds)]
+        self._keep_splits()
         code = 0
         with _lines() as say:
             for outcome in runner.run_all(specs, self.dataset, say, workers):
@@ -328,17 +390,47 @@ class _Session:
                     code = 2 if outcome.refused else code or 1
         return code
 
+    def score(self, name, predictions):
+        """Score a folder of label images as the row `name`; returns the run."""
+        from harness import runner, tracking
+        from harness.registry import external
+
+        self.registry = external(self.registry, name, f"folder:{predictions}")
+        spec = self.spec(name, 0)
+        self._keep_splits()
+        parent = tracking.row_run(spec)
+        try:
+            runner.run(spec, self.dataset, lambda *_, **__: None, parent)
+        finally:
+            tracking.summarise(parent)
+        return tracking.find(spec.hash)
+
+    def _keep_splits(self):
+        from harness.datasets import keep_splits
+
+        if self.folder:
+            keep_splits(self.dataset, self.folder)
+
     def runs(self):
         from harness import tracking
+        from harness.registry import EXTERNAL
 
         return [run for run in tracking.runs()
-                if (run.dataset, run.profile) == (self.dataset.name, self.profile)]
+                if run.dataset == self.dataset.name and run.profile in (self.profile, EXTERNAL)]
 
     def states(self):
         """The state of every row, as the report would judge it."""
         from harness.report.results import collect
 
-        return {row: _state(result) for row, result in collect(self.registry, self.spec, self.runs()).items()}
+        results = collect(self.registry, self.spec, self.runs())
+        return {row: "not available" if not result.runs and self.missing(row) else _state(result)
+                for row, result in results.items()}
+
+    def missing(self, row):
+        """What a row needs and is not there, or None."""
+        from harness.registry import not_available
+
+        return not_available(self.registry.rows[row], self.dataset)
 
     def report(self, out, **options):
         from harness import report, tracking

@@ -3,7 +3,7 @@
 Worker processes import this module, so nothing here needs MLflow or Keras.
 """
 
-from harness import evaluation, tiles
+from harness import evaluation, stored_labels, tiles
 from harness.classmap import training_map
 from harness.errors import HarnessError
 from harness.labels import label_field
@@ -11,8 +11,10 @@ from harness.labels import label_field
 
 def labels_of(dataset, source, settings, name):
     """Label image and ignore mask that a label source gives a field; see `harness.labels.label_field`."""
-    nuclei = dataset.read_nuclei(name) if source == "manual" else None
     try:
+        if stored_labels.is_folder(source):
+            return stored_labels.read(source, name, dataset.read_image(name).shape)
+        nuclei = dataset.read_nuclei(name) if source == "manual" else None
         return label_field(source, settings, dataset.read_image(name), nuclei)
     except HarnessError as error:
         raise HarnessError(f"{dataset.name}: field {name}: {error}") from error

@@ -6,6 +6,7 @@ import numpy as np
 
 from harness import classical
 from harness.errors import HarnessError
+from harness.stored_labels import is_folder
 
 CELLPROFILER = "cellprofiler:"
 
@@ -21,7 +22,7 @@ def check_source(source, settings):
     Parameters
     ----------
     source : str
-        See `sources`.
+        See `sources`; or `folder:DIR`, the label images of any tool (see `harness.stored_labels`).
     settings : dict
         Parameters of the classical method that differ from `classical.Settings`.
 
@@ -30,12 +31,13 @@ def check_source(source, settings):
     HarnessError
         Unknown source, unknown setting or a setting that is out of its range.
     """
-    if source not in sources():
-        raise HarnessError(f"unknown label source '{source}'; expected one of {', '.join(sources())}")
+    made = not is_folder(source) and source != "manual"
+    if not is_folder(source) and source not in sources():
+        raise HarnessError(f"unknown label source '{source}'; expected one of {', '.join(sources())}, folder:DIR")
     known = [field.name for field in fields(classical.Settings)]
     for name in settings:
-        if source == "manual" or name not in known:
-            expected = "none, manual labels have no settings" if source == "manual" else ", ".join(known)
+        if not made or name not in known:
+            expected = ", ".join(known) if made else "none, these labels are there already"
             raise HarnessError(f"'{source}' has no setting '{name}'; expected {expected}")
     _settings(settings)
 
@@ -46,8 +48,8 @@ def pipeline(source, settings):
     from harness.classical.pipeline_file import pipeline_text
 
     check_source(source, settings)
-    if source == "manual":
-        raise HarnessError("manual labels are not made by CellProfiler; choose cellprofiler:<seeds>/<lines> or consensus")
+    if source == "manual" or is_folder(source):
+        raise HarnessError(f"{source} labels are not made by CellProfiler; choose cellprofiler:<seeds>/<lines> or consensus")
     return pipeline_text(BEST if source == "consensus" else [source.removeprefix(CELLPROFILER)], _settings(settings))
 
 

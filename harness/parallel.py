@@ -1,17 +1,21 @@
-"""One function over many fields, or over many runs, in processes."""
+"""One function over many fields, or over many runs: in processes of this machine, or on a Dask cluster."""
 
 import os
+from collections import deque
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
 from functools import cache
 from multiprocessing import get_context
 from threading import Thread
 
-RETRIES = 2
+from harness.errors import HarnessError
+
+RETRIES = 2  # of a task whose process was killed
+AHEAD = 1000  # fields handed out before the first result is taken: work for hundreds of workers, little memory
 
 
-def over_fields(function, *columns, workers=None):
-    """Apply a function to every field; the results come in order and do not depend on the number of workers.
+def over_fields(function, *columns, workers=None, scheduler=None):
+    """Apply a function to every field; the results come in order and do not depend on where it is done.
 
     Parameters
     ----------
@@ -21,6 +25,8 @@ def over_fields(function, *columns, workers=None):
         Arguments, one entry per field.
     workers : int, optional
         Processes; as many as this process may use cores when left out.
+    scheduler : str, optional
+        Address of a Dask scheduler; its workers then do the work, however many there are.
 
     Yields
     ------
@@ -28,14 +34,25 @@ def over_fields(function, *columns, workers=None):
         What the function returned, field by field.
     """
     workers = min(workers or len(os.sched_getaffinity(0)), len(columns[0]))
-    if workers <= 1:
+    if workers <= 1 and not scheduler:
         yield from map(function, *columns)
         return
     try:
-        yield from _pool(workers).map(function, *columns, chunksize=4)
+        yield from _in_order(_cluster(scheduler) if scheduler else _pool(workers), function, columns)
     except BrokenExecutor:
         _pool.cache_clear()
         raise
+
+
+def _in_order(executor, function, columns):
+    """`Executor.map` hands out everything at once, so its memory grows with the number of fields."""
+    handed_out = deque()
+    for arguments in zip(*columns, strict=True):
+        if len(handed_out) == AHEAD:
+            yield handed_out.popleft().result()
+        handed_out.append(executor.submit(function, *arguments))
+    while handed_out:
+        yield handed_out.popleft().result()
 
 
 @cache
@@ -91,3 +108,17 @@ def listening(say):
         finally:
             lines.put(None)
             listener.join()
+
+
+@cache
+def _cluster(scheduler):
+    """Dask's own `concurrent.futures.Executor`; what a lost worker had in hand is done again by another one."""
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise HarnessError("--scheduler needs Dask; install it with pip install -e '.[dask]'") from error
+    try:
+        return Client(scheduler, timeout=10, set_as_default=False).get_executor(pure=False)
+    except (OSError, ValueError) as error:
+        raise HarnessError(f"no Dask scheduler at {scheduler} ({type(error).__name__}); "
+                           "start one with `dask scheduler` or give another address") from error

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import tomllib
 from importlib import import_module
 from importlib.resources import files
@@ -11,11 +12,14 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from harness.errors import HarnessError
+from harness.stored_labels import FOLDER, digest, is_folder, located, stored
 
+EXTERNAL = "external"  # method of rows that are scored and not run, and the profile of them all
 STAGES = {
     "manual": [],
     "cellprofiler": ["classical"],
     "consensus": ["classical"],
+    "folder": [],
     "training": ["classmap", "tiles", "network"],
     "prediction": ["network.inference"],
     "scoring": ["classmap", "tiles", "postprocess", "metrics", "evaluation"],
@@ -41,6 +45,12 @@ class Row(_Strict):
     labels: str
     settings: dict[str, str | float | int | bool | list] = {}
     network: Network | None = None
+
+
+class External(Row):
+    """Predictions of another tool: `harness score` puts such a row into the tables, no file holds one."""
+
+    method: Literal["external"] = "external"
 
 
 class Table(_Strict):
@@ -108,7 +118,7 @@ class Spec(_Strict):
 
     @property
     def hash(self):
-        return _digest(self.model_dump(exclude={"title"}))
+        return _digest(self._content("title"))
 
     @property
     def row_hash(self):
@@ -116,9 +126,14 @@ class Spec(_Strict):
 
     @property
     def training_hash(self):
-        spec = self.model_dump(exclude={"title", "row", "method", "profile", "versions"})
         trained = _stages_of(self.labels) + STAGES["training"]
-        return _digest(spec | {"versions": {stage: self.versions[stage] for stage in trained}})
+        return _digest(self._content("title", "row", "method", "profile", "versions")
+                       | {"versions": {stage: self.versions[stage] for stage in trained}})
+
+    def _content(self, *left_out):
+        """Of a folder of labels the content counts, whose digest is a setting, not the path."""
+        spec = self.model_dump(exclude=set(left_out))
+        return spec | {"labels": "folder"} if is_folder(self.labels) else spec
 
 
 def _digest(value):
@@ -191,13 +206,77 @@ def resolve(registry, row, profile, dataset, seed):
     _check_name("row", row, registry.rows)
     entry, schedule = registry.rows[row], load_profiles()[check_profile(profile)]
     learns = entry.method == "network"
+    profile = EXTERNAL if entry.method == EXTERNAL else profile
     stages = _stages_of(entry.labels) + STAGES["scoring"] + (STAGES["training"] + STAGES["prediction"]) * learns
     return Spec(
-        row=row, title=entry.title, method=entry.method, labels=entry.labels, settings=entry.settings,
+        row=row, title=entry.title, method=entry.method, labels=located(entry.labels), settings=_settings(entry, dataset),
         network=(entry.network or registry.network) if learns else None,
         profile=profile, schedule=schedule if learns else None,
         dataset=dataset.name, digest=dataset.digest, seed=seed,
         versions={stage: import_module(f"harness.{stage}").VERSION for stage in dict.fromkeys(stages)})
+
+
+def _settings(entry, dataset):
+    """A row's settings; changed labels in a folder make another run, so what they are is one of them."""
+    if not is_folder(entry.labels) or entry.settings:
+        return entry.settings
+    return {"digest": digest(entry.labels, [name for names in dataset.splits.values() for name in names])}
+
+
+def external(registry, name, labels, digest=None):
+    """The registry with one more row, of predictions that another tool made.
+
+    Parameters
+    ----------
+    registry : Registry
+    name : str
+        Id of the row: letters, digits, "-", "_" and ".". An external row of this name is replaced.
+    labels : str
+        `folder:DIR`, the label images of the test fields.
+    digest : str, optional
+        Of the label images as they were scored; of those that are there when left out.
+
+    Raises
+    ------
+    HarnessError
+        The name is that of a row of the file, or no name.
+    """
+    if not re.fullmatch(r"\w[\w.-]*", name):
+        raise HarnessError(f"'{name}' cannot name a row; take letters, digits, '-', '_' and '.'")
+    if name in registry.rows and registry.rows[name].method != EXTERNAL:
+        raise HarnessError(f"'{name}' is a row of the registry; call the external one something else")
+    row = External(title=f"{name} (external)", labels=labels, settings={"digest": digest} if digest else {})
+    return registry.model_copy(update={"rows": registry.rows | {name: row}})
+
+
+def not_available(row, dataset):
+    """What a row needs and a data set, or its label source, does not have.
+
+    Parameters
+    ----------
+    row : Row or Spec
+    dataset : DataSet
+
+    Returns
+    -------
+    str or None
+        What is missing and where, in words; None if the row can be run. Nothing is read.
+    """
+    for split in ("training", "validation") if row.method == "network" else ("test",):
+        names = dataset.splits[split]
+        if not names:
+            return f"{dataset.name} has no {split} fields; name some in its split list"
+        bare, what = _unlabelled(row.labels, names, dataset)
+        if bare:
+            return (f"{len(bare)} {split} fields of {dataset.name} have no {what}, {bare[0]} the first; "
+                    "add them, or do without this row")
+    return None
+
+
+def _unlabelled(source, names, dataset):
+    if is_folder(source):
+        return [name for name in names if not stored(source, name)], f"label image in {source.removeprefix(FOLDER)}"
+    return [name for name in names if source == "manual" and name in dataset.unannotated], "mask"
 
 
 def _stages_of(source):

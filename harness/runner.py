@@ -1,7 +1,5 @@
 """A run, from its spec to its results: labels, training, prediction, scores, all of it recorded."""
 
-import os
-import sys
 import time
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -16,8 +14,9 @@ from imageio.v3 import imwrite
 from harness import evaluation, fields, tiles, tracking
 from harness.classmap import SEPARATION
 from harness.errors import HarnessError
+from harness.network.start import load_backend
 from harness.parallel import as_they_end, listening, over_fields
-from harness.registry import Spec
+from harness.registry import Spec, not_available
 
 STATES = Path("runs")
 
@@ -125,25 +124,14 @@ def run(spec, dataset, say, parent):
     if finished:
         say(f"done before, run {finished.run_id[:8]}")
         return finished.run_id
-    check_available(spec, dataset)
+    missing = not_available(spec, dataset)
+    if missing:
+        raise HarnessError(f"{spec.row}: not available, {missing}")
     with tracking.record(spec, parent) as active:
         timings = {}
         predictions = (_learn if spec.method == "network" else _identify)(spec, dataset, timings, say)
         _score(dataset, predictions, timings, say)
         return active.info.run_id
-
-
-def check_available(spec, dataset):
-    """Refuse a row that learns from manual labels where a field has none, before anything is computed."""
-    if spec.method == "network":
-        for split in ("training", "validation"):
-            if not dataset.splits[split]:
-                raise HarnessError(f"{spec.row}: {dataset.name} has no {split} fields; name some in its split list")
-            bare = [name for name in dataset.splits[split]
-                    if spec.labels == "manual" and dataset.read_nuclei(name) is None]
-            if bare:
-                raise HarnessError(f"{spec.row}: not available, {len(bare)} {split} fields of {dataset.name} have no mask, "
-                                   f"{bare[0]} the first; add them or run the rows that need none")
 
 
 @contextmanager
@@ -169,7 +157,7 @@ def _identify(spec, dataset, timings, say):
 
 def _learn(spec, dataset, timings, say):
     say(f"{spec.labels}: labels of the training and validation fields")
-    _load_backend(spec.schedule.threads)
+    load_backend(spec.schedule.threads)
     with _timed(timings, "labels"):
         training, validation = (labelled_tiles(dataset, split, spec) for split in ("training", "validation"))
     model, history = _train(spec, training, validation, say)
@@ -180,24 +168,6 @@ def _learn(spec, dataset, timings, say):
     with _timed(timings, "prediction"):
         predictions = [_predict(model, dataset.read_image(name)) for name in dataset.splits["test"]]
     return predictions
-
-
-def _load_backend(threads):
-    """Import the network stage without the dozen lines that TensorFlow writes past every log level of its own."""
-    sys.stderr.flush()
-    kept = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), 2)
-        try:
-            import keras
-
-            from harness.network.backend import settle
-
-            settle(threads)
-            keras.ops.zeros(1)
-        finally:
-            os.dup2(kept, 2)
-            os.close(kept)
 
 
 def labelled_tiles(dataset, split, spec):
@@ -268,6 +238,8 @@ def write_predictions(folder, predictions):
     """Write `predictions/<kind>/<field>.png` for what a `Prediction` keeps, by the names of the fields."""
     for name, prediction in predictions.items():
         for path, array in {"nuclei/{}": prediction.nuclei, **prediction.kept}.items():
+            if array.max() >= 2**16:
+                raise HarnessError(f"field {name}: {array.max()} nuclei are more than a PNG holds; cut it into smaller fields")
             target = folder / "predictions" / f"{path.replace('{}', name)}.png"
             target.parent.mkdir(parents=True, exist_ok=True)
             imwrite(target, array.astype(np.uint8 if array.max() < 2**8 else np.uint16), optimize=True)

@@ -52,9 +52,14 @@ def cut(field, size=SIZE):
     (N, size, size) ndarray
         Copies of the windows at `tile_corners`, of the field's dtype.
     """
+    return np.stack(list(windows(field, size)))
+
+
+def windows(field, size=SIZE):
+    """The tiles of `cut` one by one, as views of the field."""
     padding = [(0, max(size - length, 0)) for length in field.shape]
-    padded = np.pad(field, padding, mode="reflect")
-    return np.stack([padded[y:y + size, x:x + size] for y, x in tile_corners(field.shape, size)])
+    padded = np.pad(field, padding, mode="reflect") if np.any(padding) else field
+    return (padded[y:y + size, x:x + size] for y, x in tile_corners(field.shape, size))
 
 
 def normalise(tile):
@@ -109,12 +114,35 @@ def stitch(tiles, shape):
     (H, W, C) float32 ndarray
         Weighted mean of the tiles that cover a pixel.
     """
-    size, channels = tiles.shape[1], tiles.shape[3]
-    ramp = np.minimum(np.arange(1, size + 1), np.arange(size, 0, -1)).astype(np.float32)
-    weight = np.outer(ramp, ramp)[..., None]
-    padded = [max(length, size) for length in shape]
-    total, weights = np.zeros((*padded, channels), np.float32), np.zeros((*padded, 1), np.float32)
-    for tile, (y, x) in zip(tiles, tile_corners(shape, size), strict=True):
-        total[y:y + size, x:x + size] += tile * weight
-        weights[y:y + size, x:x + size] += weight
-    return (total / weights)[:shape[0], :shape[1]]
+    return np.concatenate(list(stitch_bands(tiles, shape, tiles.shape[1])))
+
+
+def stitch_bands(tiles, shape, size=SIZE):
+    """Blend the overlapping tiles of a field, giving away the rows that are done: no more is held than a row of tiles.
+
+    Parameters
+    ----------
+    tiles : iterable of (size, size, C) ndarray
+        See `stitch`; each is asked for when it is needed.
+    shape : tuple of int
+        Height and width of the field in px.
+    size : int
+        Side of a tile in px.
+
+    Yields
+    ------
+    (h, W, C) float32 ndarray
+        The next rows of what `stitch` returns.
+    """
+    rows, columns = (_starts(length, size) for length in shape)
+    tiles, ramp = iter(tiles), np.minimum(np.arange(1, size + 1), np.arange(size, 0, -1)).astype(np.float32)
+    weight, total = np.outer(ramp, ramp)[..., None], None
+    for y, below in zip(rows, [*rows[1:], shape[0]], strict=True):
+        for x, tile in zip(columns, tiles):
+            if total is None:
+                total = np.zeros((size, max(shape[1], size), tile.shape[2] + 1), np.float32)  # the last is the weight
+            total[:, x:x + size, :-1] += tile * weight
+            total[:, x:x + size, -1:] += weight
+        done = below - y
+        yield total[:done, :shape[1], :-1] / total[:done, :shape[1], -1:]
+        total = np.concatenate([total[done:], np.zeros_like(total[:done])])

@@ -279,21 +279,12 @@ def log_model(model, spec, image):
     about = {"dataset": spec.dataset, "profile": spec.profile, "seed": str(spec.seed)}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.keras"
-        _without_optimiser(model).save(path)
+        model.save(path)
         logged = mlflow.pyfunc.log_model(
             name="model", loader_module="harness.network.segmenter", data_path=str(path),
             code_paths=[str(Path(__file__).parent)], signature=signature, input_example=image[:256, :256],
             pip_requirements=[f"{name}=={version(name)}" for name in packages], tags=about)
     _register(logged, spec, about)
-
-
-def _without_optimiser(model):
-    """A copy of a third the size, for use and not for training."""
-    import keras
-
-    copy = keras.models.clone_model(model)
-    copy.set_weights(model.get_weights())
-    return copy
 
 
 def _register(logged, spec, about):

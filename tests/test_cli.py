@@ -13,6 +13,7 @@ from imageio.v3 import imread
 
 from harness import metrics, tiles, tracking
 from harness.classmap import class_map
+from harness.errors import HarnessError
 
 SMOKE = ("--profile", "smoke")
 
@@ -97,8 +98,13 @@ def test_without_masks_to_learn_from_every_row_but_the_manual_one_still_trains(h
     for split in ("training", "validation"):
         for name in (folder / "metadata" / f"{split}.txt").read_text().split():
             (folder / "masks" / name).unlink()
+        (folder / "metadata" / f"{split}.txt").unlink()
+    out = harness("data", "--dataset", folder)[1]
+    assert "network-manual: not available, 3 training fields of unannotated have no mask" in out
+    assert json.loads(harness("list", "--json", "--dataset", folder)[1])[0]["state"] == "not available"
     code, _, err = harness("reproduce", "--dataset", folder, "--file", tiny, *SMOKE)
     assert code == 2
+    assert len((folder / "metadata" / "training.txt").read_text().split()) == 3  # the drawn split is written down
     assert "network-manual: not available" in err
     assert sorted(run.row for run in runs() if run.state == "finished") == [
         "classical-intensity-intensity", "classical-intensity-shape", "classical-shape-intensity",
@@ -194,7 +200,7 @@ def test_everything_wrong_with_a_folder_is_listed_at_once(harness, fields, tmp_p
     code, _, err = harness("data", "--dataset", folder)
     assert code == 2 and first.name in err and second.stem in err and err.count("\n") == 2
     code, out, _ = harness("data", "--dataset", fields)
-    assert code == 0 and "240x270" in out
+    assert code == 0 and "240x270" in out and "not available" not in out
 
 
 @pytest.mark.parametrize(("arguments", "said"), [

@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 import yaml
 
+from harness.registry import load_registry
+
 TOP = Path(__file__).parent.parent
 PROJECT = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]
 
@@ -34,6 +36,13 @@ def test_entry_points_are_commands_that_exist(entry, harness):
     assert code == 0
     for option in (word for word in words if word.startswith("--")):
         assert option in out
+
+
+def test_the_registry_of_the_guide_is_one(tmp_path):
+    (example,) = re.findall(r"```toml\n(.*?)```", (TOP / "docs" / "your-own-data.md").read_text(), re.DOTALL)
+    (tmp_path / "my.toml").write_text(example)
+    rows = load_registry(tmp_path / "my.toml").rows
+    assert len({row.labels for row in rows.values() if row.method == "network"}) >= 3
 
 
 def test_no_data_and_no_machine_path_is_committed():

@@ -2,7 +2,7 @@ import hashlib
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from harness import tiles
@@ -31,6 +31,17 @@ def test_stitching_what_was_cut_gives_the_field_back(shape, size):
     cut = tiles.cut(field, size)
     assert cut.shape[1:] == (size, size)
     np.testing.assert_allclose(tiles.stitch(cut[..., None], shape)[..., 0], field, rtol=1e-5)
+
+
+@settings(deadline=None)
+@given(st.tuples(sides, sides), st.integers(1, 40))
+def test_rows_of_a_stitched_field_come_as_soon_as_their_tiles_are_there(shape, size):
+    values = np.random.default_rng(0).random((len(tiles.tile_corners(shape, size)), size, size, 2)).astype(np.float32)
+    columns, given_out, bands = -(-shape[1] // size), [], []
+    for band in tiles.stitch_bands((given_out.append(tile) or tile for tile in values), shape, size):
+        bands.append(band)
+        assert len(given_out) == columns * len(bands)
+    np.testing.assert_array_equal(np.concatenate(bands), tiles.stitch(values, shape))
 
 
 def test_a_tile_weighs_least_at_its_rim():

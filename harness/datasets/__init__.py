@@ -4,15 +4,20 @@ from pathlib import Path
 
 from harness.datasets.bbbc039 import open_bbbc039
 from harness.datasets.dataset import SPLITS, DataSet
-from harness.datasets.folder import open_folder, problems, write_folder
+from harness.datasets.folder import keep_splits, open_folder, problems, unused, write_folder
 from harness.datasets.pixels import field_name, image_files, read_image, read_nuclei
 from harness.datasets.synthetic import open_synthetic
 from harness.errors import HarnessError
 
-__all__ = ["SPLITS", "DataSet", "field_name", "image_files", "open_dataset", "problems", "read_image",
-           "read_nuclei", "summary", "write_folder"]
+__all__ = ["SPLITS", "DataSet", "field_name", "image_files", "is_folder", "keep_splits", "open_dataset", "problems",
+           "read_image", "read_nuclei", "summary", "unused", "write_folder"]
 
 VERSION = 1  # of how files become images and nuclei
+
+
+def is_folder(dataset: str) -> bool:
+    """Whether a data set is named by its folder, not by a name that is built in."""
+    return dataset not in ("synthetic", "bbbc039") and Path(dataset).is_dir()
 
 
 def open_dataset(dataset: str, data_dir: Path | None = None) -> DataSet:
@@ -34,7 +39,7 @@ def open_dataset(dataset: str, data_dir: Path | None = None) -> DataSet:
         return open_synthetic()
     if dataset == "bbbc039":
         return open_bbbc039(data_dir)
-    if Path(dataset).is_dir():
+    if is_folder(dataset):
         return open_folder(Path(dataset))
     raise HarnessError(f"no data set '{dataset}': neither synthetic, nor bbbc039, nor a folder that is there")
 

@@ -47,12 +47,15 @@ def open_bbbc039(data_dir: Path | None = None) -> DataSet:
     folder = data_dir or os.environ.get("HARNESS_DATA_DIR") or _downloaded()
     folder = Path(folder)
     sha256 = _check(folder, known_files())
+    splits = {split: _split_fields(folder, split) for split in SPLITS}
     return DataSet(
         name="bbbc039",
         digest=digest_of(sha256.items()),
-        splits={split: _split_fields(folder, split) for split in SPLITS},
+        splits=splits,
         read_image=partial(_read_image, folder),
         read_nuclei=partial(_read_nuclei, folder),
+        unannotated=frozenset(field for fields in splits.values() for field in fields
+                              if f"masks/{field}.png" not in sha256),
     )
 
 

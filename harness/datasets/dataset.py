@@ -30,6 +30,8 @@ class DataSet:
         Field name to image, 2-D, of the dtype it was stored in.
     read_nuclei : callable
         Field name to label image, 2-D int32, 0 background; None where the field is not annotated.
+    unannotated : frozenset of str
+        The fields that have no mask, known without reading any.
     """
 
     name: str
@@ -37,6 +39,7 @@ class DataSet:
     splits: dict[str, tuple[str, ...]]
     read_image: Callable[[str], np.ndarray]
     read_nuclei: Callable[[str], np.ndarray | None]
+    unannotated: frozenset[str] = frozenset()
 
 
 def digest_of(files: Iterable[tuple[str, str]]) -> str:

@@ -14,6 +14,7 @@ import tifffile
 from harness.datasets import pixels
 from harness.datasets.dataset import SPLITS, DataSet, digest_of, sha256_of, split_list_names
 from harness.errors import HarnessError
+from harness.files import whole
 
 SHARES = {"training": 0.6, "validation": 0.2, "test": 0.2}
 SEED = 0
@@ -47,16 +48,18 @@ def open_folder(folder: Path) -> DataSet:
         Something about the files or lists is wrong; the first problem, and how many there are. What only
         the pixels can tell (sizes, NaN) is found when a field is read, or by `problems`.
     """
+    folder = folder.resolve()  # a worker may have another working folder
     contents = _contents(folder)
     if contents.problems:
         more = len(contents.problems) - 1
         raise HarnessError(contents.problems[0] + (f" ({more} more; harness data lists all)" if more else ""))
     return DataSet(
-        name=folder.resolve().name,
+        name=folder.name,
         digest=_digest(folder, contents),
         splits=contents.splits,
         read_image=partial(_read_image, contents.images),
         read_nuclei=partial(_read_nuclei, contents.images, contents.masks),
+        unannotated=frozenset(contents.images) - frozenset(contents.masks),
     )
 
 
@@ -70,6 +73,27 @@ def problems(folder: Path) -> list[str]:
     """
     contents = _contents(folder)
     return [*contents.problems, *_problems_of_pixels(contents)]
+
+
+def unused(folder: Path) -> list[str]:
+    """The fields of a data folder that no split names, although there are lists for all three."""
+    contents = _contents(folder)
+    return sorted(set(contents.images) - {field for fields in contents.splits.values() for field in fields})
+
+
+def keep_splits(dataset: DataSet, folder: Path) -> None:
+    """Write the splits that were drawn as split lists, so that images added later do not move the others.
+
+    Raises
+    ------
+    HarnessError
+        The lists cannot be written.
+    """
+    for split, fields in dataset.splits.items():
+        path = folder / "metadata" / f"{split}.txt"
+        if not path.exists():
+            with whole(path) as partial_path:
+                partial_path.write_text("".join(f"{field}\n" for field in fields), encoding="utf-8")
 
 
 def write_folder(dataset: DataSet, folder: Path) -> None:

@@ -53,7 +53,8 @@ def read_image(path: Path) -> np.ndarray:
     """
     image = _grey(_pixels(path))
     if image.ndim == 3 and image.shape[2] in (3, 4):
-        raise HarnessError(f"{path}: has colours; save the channel that shows the nuclei as a grey image")
+        raise HarnessError(f"{path}: has colours; save the channel that shows the nuclei as a grey image "
+                           "(Fiji: Image > Color > Split Channels)")
     if image.ndim != 2:
         raise HarnessError(f"{path}: has {image.ndim} axes, {size(image.shape)}; save one channel in 2-D")
     if image.dtype.kind not in "uif":

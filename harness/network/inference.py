@@ -17,6 +17,8 @@ def tiles_at_once():
 def predict_field(model, image, size=tiles.SIZE):
     """Class maps of a field's tiles, and of the whole field stitched from them.
 
+    Probabilities are held for one row of tiles at a time, class maps for the field.
+
     Parameters
     ----------
     model : keras.Model
@@ -33,7 +35,17 @@ def predict_field(model, image, size=tiles.SIZE):
     field_map : (H, W) uint8 ndarray
         Class map of the field, from the blended probabilities.
     """
-    batch = np.stack([tiles.normalise(tile) for tile in tiles.cut(image, size)])[..., None]
-    probabilities = np.concatenate([np.asarray(model.predict_on_batch(tile[None])) for tile in batch])
-    field_map = tiles.stitch(probabilities, image.shape).argmax(-1).astype(np.uint8)
-    return probabilities.argmax(-1).astype(np.uint8), field_map
+    tile_maps = []
+
+    def probabilities():
+        for tile in tiles.windows(image, size):
+            predicted = np.asarray(model.predict_on_batch(tiles.normalise(tile)[None, ..., None]))[0]
+            tile_maps.append(_class_map(predicted))
+            yield predicted
+
+    field_map = np.concatenate([_class_map(band) for band in tiles.stitch_bands(probabilities(), image.shape, size)])
+    return np.stack(tile_maps), field_map
+
+
+def _class_map(probabilities):
+    return probabilities.argmax(-1).astype(np.uint8)

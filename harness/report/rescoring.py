@@ -25,7 +25,7 @@ def same_prediction(run, spec):
 
 
 def _prediction_part(spec):
-    unused = ("title", "row", "profile") + (("seed",) if spec["method"] == "classical" else ())
+    unused = ("title", "row", "profile") + (("seed",) if spec["method"] != "network" else ())
     versions = {stage: version for stage, version in spec["versions"].items() if stage not in STAGES}
     return {key: value for key, value in spec.items() if key not in unused} | {"versions": versions}
 
@@ -88,7 +88,7 @@ def stored_prediction(folder, method, name):
     -------
     harness.evaluation.Prediction
     """
-    if method == "classical":
+    if method != "network":
         return evaluation.from_labels(_labels(folder, "labels", name))
     maps = evaluation.tiles_of_strip(_read(folder, "tiles", name))
     return evaluation.Prediction(maps, [nuclei_from_class_map(tile) for tile in maps],

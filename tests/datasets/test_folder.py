@@ -13,7 +13,7 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from harness.datasets import open_dataset, problems, summary, write_folder
+from harness.datasets import keep_splits, open_dataset, problems, summary, unused, write_folder
 from harness.datasets.dataset import sha256_of
 from harness.datasets.folder import _complete
 from harness.errors import HarnessError
@@ -81,6 +81,33 @@ def test_a_test_list_alone_leaves_the_rest_to_training_and_validation(tmp_path):
     dataset = open_dataset(str(make(tmp_path, "abcdefghij", "ab", test="ab")))
     assert dataset.splits["test"] == ("a", "b")
     assert (len(dataset.splits["training"]), len(dataset.splits["validation"])) == (6, 2)
+
+
+def test_a_drawn_split_that_is_kept_stays_when_images_and_masks_are_added(ten):
+    drawn = open_dataset(str(ten))
+    assert not list((ten / "metadata").iterdir()) and unused(ten) == []
+    keep_splits(drawn, ten)
+    make(ten, "kl", "akl")
+    again = open_dataset(str(ten))
+    assert again.splits == drawn.splits and unused(ten) == ["k", "l"]
+    assert sorted(path.name for path in (ten / "metadata").iterdir()) == ["test.txt", "training.txt", "validation.txt"]
+
+
+def test_a_split_list_that_is_there_is_kept_as_it_is(ten):
+    make(ten, "", "", test=["c.tif"])
+    keep_splits(open_dataset(str(ten)), ten)
+    assert (ten / "metadata" / "test.txt").read_text() == "c.tif"
+
+
+def test_a_split_that_cannot_be_kept_is_refused(ten):
+    (ten / "metadata").rmdir()
+    (ten / "metadata").touch()
+    with pytest.raises(HarnessError, match="training.txt: cannot be written"):
+        keep_splits(open_dataset(str(ten)), ten)
+
+
+def test_what_has_no_mask_is_known_without_reading(ten):
+    assert open_dataset(str(ten)).unannotated == set("abghij")
 
 
 @settings(deadline=None)

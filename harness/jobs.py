@@ -1,0 +1,56 @@
+"""A folder of images that is worked through file by file: what is left to do, and where results go."""
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from harness.datasets import field_name, image_files
+from harness.errors import HarnessError
+from harness.files import whole
+
+
+def pending(images, out):
+    """Images of a folder that have no label image yet, and how many have one.
+
+    Parameters
+    ----------
+    images, out : path-like
+        Folder of TIFF and PNG images, and folder of the label images.
+
+    Returns
+    -------
+    files : list of Path
+    there : int
+
+    Raises
+    ------
+    HarnessError
+        No such folder, no image in it, or two images of the same stem.
+    """
+    folder = Path(images).resolve()  # a worker may have another working folder
+    files = image_files(folder) if folder.is_dir() else []
+    if not files:
+        raise HarnessError(f"{images}: not a folder with images; give one that holds TIFF or PNG files")
+    stems = [field_name(file.name) for file in files]
+    twice = sorted(stem for stem, count in Counter(stems).items() if count > 1)
+    if twice:
+        raise HarnessError(f"{images}: {twice[0]} is there with two endings; label images are named by the stem, so keep one")
+    left = [file for file, stem in zip(files, stems, strict=True) if not (Path(out) / f"{stem}.tif").exists()]
+    return left, len(files) - len(left)
+
+
+def make_folder(out):
+    """Make the folder of the results, or refuse it in one line."""
+    try:
+        Path(out).mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HarnessError(f"{out}: cannot be written ({error.strerror}); give another folder") from error
+
+
+def write_label_image(path, labels):
+    """Write a label image as compressed TIFF of 16 bits, or 32 where its ids need them; a mask with 8."""
+    dtype = np.uint8 if labels.dtype == bool else np.uint16 if labels.max() < 2**16 else np.uint32
+    with whole(path) as partial:
+        tifffile.imwrite(partial, labels.astype(dtype), compression="zlib")

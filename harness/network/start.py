@@ -1,0 +1,29 @@
+"""The first import of Keras, which is neither silent nor free of consequences."""
+
+import os
+import sys
+
+
+def load_backend(threads=None):
+    """Import the network stage without the dozen lines that TensorFlow writes past every log level of its own.
+
+    Parameters
+    ----------
+    threads : int, optional
+        See `harness.network.backend.settle`; as fast as the machine can when left out.
+    """
+    sys.stderr.flush()
+    kept = os.dup(2)
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), 2)
+        try:
+            import keras
+
+            if threads:
+                from harness.network.backend import settle
+
+                settle(threads)
+            keras.ops.zeros(1)
+        finally:
+            os.dup2(kept, 2)
+            os.close(kept)

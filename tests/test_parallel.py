@@ -1,0 +1,115 @@
+"""Fields done elsewhere: in processes, and by a real Dask scheduler with workers of their own."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+
+import pytest
+import tifffile
+
+from harness import parallel
+from harness.datasets import open_dataset
+
+pytest.importorskip("distributed", reason="Dask is not installed: pip install -e '.[dask]'")
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """The address of a scheduler and a function that starts a worker: each is a process, stopped at the end."""
+    started = []
+
+    def start(name, *arguments):
+        log = (tmp_path / f"{name}-{len(started)}.log").open("w")
+        started.append(subprocess.Popen([sys.executable, "-m", "distributed.cli.dask_" + name, *arguments], stdout=log,
+                                        stderr=log, cwd=tmp_path, env=os.environ | {"PYTHONPATH": ":".join(sys.path)}))
+        return started[-1]
+
+    file = tmp_path / "scheduler.log"
+    start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--no-show", "--scheduler-file", str(file))
+    address = _wait_for(lambda: file.exists() and re.search(r'"address": "(tcp://[^"]+)"', file.read_text()))[1]
+    yield address, lambda: start("worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard")
+    parallel._cluster.cache_clear()
+    for process in reversed(started):
+        process.terminate()
+        process.wait(30)
+
+
+def _wait_for(condition, seconds=120):
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.1)
+    raise TimeoutError
+
+
+def process_of(started, number):
+    """Runs in a worker: leaves a trace of its attempt, and time to be killed in."""
+    (started / f"{number}-{os.getpid()}").touch()
+    time.sleep(0.3)
+    return number, os.getpid()
+
+
+@pytest.fixture
+def images(tmp_path):
+    (tmp_path / "images").mkdir()
+    dataset = open_dataset("synthetic")
+    for name in dataset.splits["test"]:
+        tifffile.imwrite(tmp_path / "images" / f"{name}.tif", dataset.read_image(name)[:150, :150])
+    return tmp_path / "images"
+
+
+def test_labels_made_on_a_cluster_are_those_of_one_process(harness, images, cluster, tmp_path):
+    address, start_worker = cluster
+    start_worker()
+    start_worker()
+    assert harness("label", "consensus", images, "far", "--scheduler", address)[0] == 0
+    assert harness("label", "consensus", images, "near", "--workers", 1)[0] == 0
+    near = sorted((tmp_path / "near").iterdir())
+    assert len(near) == 12
+    for path in near:
+        assert path.read_bytes() == (tmp_path / "far" / path.name).read_bytes()
+
+
+def test_a_killed_worker_costs_what_it_had_in_hand(cluster, tmp_path):
+    address, start_worker = cluster
+    killed, started = start_worker(), tmp_path / "started"
+    started.mkdir()
+    results = parallel.over_fields(partial(process_of, started), range(12), scheduler=address)
+    assert [next(results) for _ in range(3)] == [(number, killed.pid) for number in range(3)]
+    killed.send_signal(signal.SIGKILL)
+    survivor = start_worker()
+    rest = list(results)
+    assert [number for number, _ in rest] == list(range(3, 12)) and rest[-1][1] == survivor.pid
+    assert 12 <= len(list(started.iterdir())) <= 14
+
+
+def test_no_more_fields_are_handed_out_than_are_needed(monkeypatch):
+    monkeypatch.setattr(parallel, "AHEAD", 5)
+    given = []
+    results = parallel.over_fields(abs, _Watched(given), workers=2)
+    assert next(results) == 0 and len(given) <= 6
+    assert list(results) == list(range(1, 50))
+
+
+class _Watched(list):
+    """The numbers -0 to -49, and which of them were asked for."""
+
+    def __init__(self, given):
+        super().__init__(-number for number in range(50))
+        self.given = given
+
+    def __iter__(self):
+        for number in super().__iter__():
+            self.given.append(number)
+            yield number
+
+
+def test_no_scheduler_is_one_line(harness, images):
+    code, _, err = harness("label", "consensus", images, "out", "--scheduler", "tcp://127.0.0.1:9")
+    assert code == 2 and "no Dask scheduler at tcp://127.0.0.1:9" in err and err.count("\n") == 1

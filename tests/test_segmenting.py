@@ -1,0 +1,90 @@
+"""New images segmented by the command, with a network that calls every pixel above the tile's mean a nucleus."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import tifffile
+from imageio.v3 import imwrite
+
+from harness import tracking
+
+
+class Bright:
+    """Stands for a trained network: the class is known for every pixel, so the nuclei are, too."""
+
+    def predict_on_batch(self, tiles):
+        nucleus = np.asarray(tiles)[..., 0] > 0
+        return np.stack([~nucleus, nucleus, np.zeros_like(nucleus)], axis=-1).astype(np.float32)
+
+
+@pytest.fixture(autouse=True)
+def no_backend(monkeypatch):
+    """Its threads are settled once in a process, for a training; here nothing is computed by it."""
+    monkeypatch.setattr("harness.segmenting.load_backend", lambda: None)
+
+
+@pytest.fixture
+def segment(harness, monkeypatch):
+    monkeypatch.setattr(tracking, "load_network", lambda uri: Bright())
+    return lambda *arguments: harness("segment", "0" * 32, *arguments)
+
+
+def squares(shape, dtype=np.uint16):
+    """One bright square of 20 px in every window of 60 px; each has a grey value of its own."""
+    image = np.ones(shape, dtype)
+    for value, (y, x) in enumerate(np.ndindex(shape[0] // 60, shape[1] // 60)):
+        image[60 * y + 20:60 * y + 40, 60 * x + 20:60 * x + 40] = 200 + value
+    return image
+
+
+@pytest.fixture
+def images(tmp_path):
+    folder = tmp_path / "images"
+    folder.mkdir()
+    for name, shape in {"small": (120, 180), "large": (1000, 700)}.items():
+        tifffile.imwrite(folder / f"{name}.tif", squares(shape))
+    tifffile.imwrite(folder / "real.ome.tif", squares((520, 600), np.float32))
+    imwrite(folder / "none.png", np.full((80, 90), 7, np.uint8))
+    return folder
+
+
+def test_every_nucleus_of_images_of_any_size_is_labelled_and_measured(segment, images, tmp_path):
+    code, out, _ = segment(images, "out")
+    assert code == 0 and "4 images" in out
+    for name, shape in {"small": (120, 180), "large": (1000, 700), "real": (520, 600)}.items():
+        labels, image = tifffile.imread(tmp_path / "out" / f"{name}.tif"), squares(shape)
+        table = pd.read_csv(tmp_path / "out" / f"{name}.csv")
+        count = (shape[0] // 60) * (shape[1] // 60)
+        assert labels.shape == shape and labels.dtype == np.uint16 and labels.max() == count
+        assert list(table.columns) == ["image", "label", "area", "y", "x", "intensity_mean", "intensity_min", "intensity_max"]
+        assert len(table) == count and set(table.image) == {name}
+        np.testing.assert_array_equal(table.area, np.bincount(labels.ravel())[1:])
+        np.testing.assert_allclose(table.intensity_mean, image[table.y.round().astype(int), table.x.round().astype(int)])
+        np.testing.assert_allclose(table.y % 60, 29.5, atol=1)
+    assert len(pd.read_csv(tmp_path / "out" / "none.csv")) == 0 == tifffile.imread(tmp_path / "out" / "none.tif").max()
+    assert not list((tmp_path / "out").glob("*.partial"))
+
+
+def test_a_job_goes_on_and_one_bad_image_does_not_stop_it(segment, images, tmp_path):
+    (images / "broken.tif").write_bytes(b"II*\0nothing")
+    code, out, err = segment(images, "out")
+    assert code == 1 and "broken.tif" in err and "4 images" in out
+    (images / "broken.tif").unlink()
+    (tmp_path / "out" / "large.tif").unlink()
+    kept = (tmp_path / "out" / "small.tif").stat().st_mtime_ns
+    code, out, _ = segment(images, "out")
+    assert code == 0 and "1 image, 176 nuclei; 3 were there" in out
+    assert (tmp_path / "out" / "small.tif").stat().st_mtime_ns == kept
+
+
+@pytest.mark.parametrize(("source", "out", "said"), [("nowhere", "out", "nowhere: not a folder with images"),
+                                                    ("images", "/dev/null/out", "/dev/null/out: cannot be written")])
+def test_folders_that_are_none_are_refused_in_one_line(segment, images, source, out, said):
+    code, _, err = segment(source, out)
+    assert code == 2 and said in err and err.count("\n") == 1
+
+
+def test_what_holds_no_network_is_refused_before_anything_is_written(harness, images, tmp_path):
+    code, _, err = harness("segment", "0" * 32, images, "out")
+    assert code == 2 and "no trained network" in err and err.count("\n") == 1
+    assert not (tmp_path / "out").exists()

@@ -1,0 +1,103 @@
+"""Label images of any tool as label source: what is found, what it does to a row, what is refused."""
+
+import json
+import shutil
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import tifffile
+from imageio.v3 import imwrite
+
+from harness import labels, registry, stored_labels
+from harness.datasets import open_dataset
+from harness.errors import HarnessError
+
+LABELS = np.zeros((20, 30), np.uint16)
+LABELS[2:8, 3:9], LABELS[8:12, 3:9] = 1, 2
+ROW = '[rows.theirs]\ntitle = "Theirs"\nmethod = "{method}"\nlabels = "folder:{folder}"\n' \
+      '[tables.t]\ntitle = "T"\nmetrics = ["dice_nuclei", "jaccard"]\n'
+
+
+def write(path, method, folder):
+    path.write_text(ROW.format(method=method, folder=folder))
+    return path
+
+
+@pytest.mark.parametrize("name", ["a.tif", "a.png", "a.ome.tif", "a_cp_masks.tif", "a_cp_masks.png", "a/"])
+def test_the_names_that_tools_give(tmp_path, name):
+    if name.endswith("/"):
+        (tmp_path / name).mkdir()
+        for id_ in (1, 2):
+            imwrite(tmp_path / name / f"{id_}.png", (LABELS == id_).astype(np.uint8) * 255)
+    else:
+        (tifffile.imwrite if "tif" in name else imwrite)(tmp_path / name, LABELS)
+    found, ignored = stored_labels.read(f"folder:{tmp_path}", "a", LABELS.shape)
+    np.testing.assert_array_equal(found, LABELS)
+    assert not ignored.any() and ignored.shape == LABELS.shape
+    assert stored_labels.stored(f"folder:{tmp_path}", "b") is None
+
+
+def test_what_harness_label_wrote_is_the_source_it_was_made_by(harness, fields, tmp_path):
+    assert harness("label", "consensus", fields / "images", "consensus", "--workers", 1)[0] == 0
+    dataset = open_dataset(str(fields))
+    for name in dataset.splits["training"]:
+        image = dataset.read_image(name)
+        there = stored_labels.read(f"folder:{tmp_path / 'consensus'}", name, image.shape)
+        for found, expected in zip(there, labels.label_field("consensus", {}, image, None), strict=True):
+            np.testing.assert_array_equal(found, expected)
+    assert any(stored_labels.read(f"folder:{tmp_path / 'consensus'}", name, image.shape)[1].any()
+               for name in dataset.splits["training"])
+
+
+def test_labels_of_another_size_or_there_twice_are_refused(tmp_path):
+    tifffile.imwrite(tmp_path / "a.tif", LABELS)
+    with pytest.raises(HarnessError, match="a.tif: is 20x30 px, but its image 20x31 px"):
+        stored_labels.read(f"folder:{tmp_path}", "a", (20, 31))
+    imwrite(tmp_path / "a.png", LABELS)
+    with pytest.raises(HarnessError, match="a.png: is a second label image of a beside a.tif"):
+        stored_labels.stored(f"folder:{tmp_path}", "a")
+
+
+def test_the_hash_follows_the_labels_and_not_where_they_are(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    tifffile.imwrite(tmp_path / "here" / "a.tif", LABELS)
+    dataset = SimpleNamespace(name="some", digest="0" * 64, splits={"training": ("a",), "test": ("b",)})
+
+    def spec(folder):
+        rows = registry.load_registry(write(tmp_path / "own.toml", "network", folder))
+        return registry.resolve(rows, "theirs", "smoke", dataset, 0)
+
+    here = spec("here")
+    shutil.copytree("here", "there")
+    there = spec(tmp_path / "there")
+    assert (here.hash, here.training_hash) == (there.hash, there.training_hash) and here.labels != there.labels
+    tifffile.imwrite(tmp_path / "there" / "a.tif", LABELS * 2)
+    assert spec("there").hash != here.hash and spec("there").training_hash != here.training_hash
+
+
+def test_a_row_of_stored_labels_scores_like_the_row_that_made_them_until_they_change(harness, fields, tmp_path):
+    assert harness("label", "cellprofiler:shape/shape", fields / "images", "theirs", "--workers", 1)[0] == 0
+    own = write(tmp_path / "own.toml", "classical", "theirs")
+    assert harness("run", "classical-shape-shape", "--dataset", fields)[0] == 0
+    assert harness("run", "theirs", "--dataset", fields, "--file", own)[0] == 0
+    from harness import tracking
+
+    tracking.connect()
+    scores = [{key: value for key, value in run.metrics.items() if not key.startswith("seconds")} for run in tracking.runs()]
+    assert len(scores) == 2 and scores[0] == scores[1]
+
+    name = open_dataset(str(fields)).splits["test"][0]
+    tifffile.imwrite(tmp_path / "theirs" / f"{name}.tif", np.roll(tifffile.imread(tmp_path / "theirs" / f"{name}.tif"), 3))
+    listed = ("list", "--dataset", fields, "--file", own)
+    assert json.loads(harness(*listed, "--json")[1])[0]["state"] == "stale"
+
+
+def test_rows_whose_labels_are_missing_are_listed_and_refused(harness, fields, tmp_path):
+    own = write(tmp_path / "own.toml", "network", "nowhere")
+    code, out, _ = harness("list", "--dataset", fields, "--file", own)
+    assert code == 0 and "theirs: not available, 3 training fields of small have no label image in nowhere" in out
+    code, _, err = harness("run", "theirs", "--dataset", fields, "--file", own, "--profile", "smoke")
+    assert code == 2 and "not available, 3 training fields" in err and err.count("\n") == 1
+    assert harness("label", "folder:x", fields / "images", "out")[0] == 2
