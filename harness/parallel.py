@@ -10,6 +10,7 @@ from threading import Thread
 
 from harness.errors import HarnessError
 
+_pools = {}
 RETRIES = 2  # of a task whose process was killed
 AHEAD = 1000  # fields handed out before the first result is taken: work for hundreds of workers, little memory
 
@@ -40,7 +41,7 @@ def over_fields(function, *columns, workers=None, scheduler=None):
     try:
         yield from _in_order(_cluster(scheduler) if scheduler else _pool(workers), function, columns)
     except BrokenExecutor:
-        _pool.cache_clear()
+        _pools.clear()
         raise
 
 
@@ -55,13 +56,14 @@ def _in_order(executor, function, columns):
         yield handed_out.popleft().result()
 
 
-@cache
 def _pool(workers):
     """Workers that stay for the next stage: each start costs seconds of imports.
 
     They are fresh interpreters, since forking one that has TensorFlow's threads can hang.
     """
-    return ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    if workers not in _pools:
+        _pools[workers] = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+    return _pools[workers]
 
 
 def as_they_end(function, tasks, workers, broken):
@@ -86,7 +88,7 @@ def as_they_end(function, tasks, workers, broken):
     for _ in range(1 + RETRIES):
         left = []
         with ProcessPoolExecutor(workers, get_context("spawn"), max_tasks_per_child=1) as pool:
-            running = {pool.submit(function, *task): task for task in tasks}
+            running = {pool.submit(_alone, function, *task): task for task in tasks}
             for future in as_completed(running):
                 if isinstance(future.exception(), BrokenExecutor):
                     left.append(running[future])
@@ -94,6 +96,15 @@ def as_they_end(function, tasks, workers, broken):
                     yield future.result()
         tasks = left
     yield from (broken(*task) for task in tasks)
+
+
+def _alone(function, *arguments):
+    """A process that is done would wait for ever for the workers it began itself."""
+    try:
+        return function(*arguments)
+    finally:
+        while _pools:
+            _pools.popitem()[1].shutdown()
 
 
 @contextmanager

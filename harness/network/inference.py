@@ -1,5 +1,7 @@
 """A trained network applied to whole fields."""
 
+from itertools import islice
+
 import numpy as np
 
 from harness import tiles
@@ -38,10 +40,12 @@ def predict_field(model, image, size=tiles.SIZE):
     tile_maps = []
 
     def probabilities():
-        for tile in tiles.windows(image, size):
-            predicted = np.asarray(model.predict_on_batch(tiles.normalise(tile)[None, ..., None]))[0]
-            tile_maps.append(_class_map(predicted))
-            yield predicted
+        windows = tiles.windows(image, size)
+        while batch := list(islice(windows, tiles_at_once())):
+            normalised = np.stack([tiles.normalise(tile) for tile in batch])[..., None]
+            for predicted in np.asarray(model.predict_on_batch(normalised)):
+                tile_maps.append(_class_map(predicted))
+                yield predicted
 
     field_map = np.concatenate([_class_map(band) for band in tiles.stitch_bands(probabilities(), image.shape, size)])
     return np.stack(tile_maps), field_map

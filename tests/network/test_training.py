@@ -5,12 +5,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from skimage.measure import label
+from toy import NETWORK, schedule, squares
 
 from harness import network
+from harness.network import inference
 from harness.network.inference import predict_field
 from harness.network.training import example_order, train, validation_examples
 from harness.network.unet import unet
-from toy import NETWORK, schedule, squares
 
 @given(st.integers(1, 9), st.integers(0, 60), st.integers(1, 60), st.integers(0, 3))
 def test_order_depends_on_the_position_alone(count, first, length, seed):
@@ -84,6 +86,27 @@ def test_a_field_of_any_size_is_predicted(shape):
     tile_maps, field_map = predict_field(unet(**NETWORK), image, size=32)
     assert field_map.shape == shape and tile_maps.shape[1:] == (32, 32)
     assert set(np.unique(field_map)) <= {0, 1, 2}
+
+
+def test_moving_the_tile_grid_hardly_moves_the_labels(tmp_path):
+    """Away from the edges of the image fewer than one pixel in a thousand changes its class, and no nucleus goes."""
+    model, _ = train(squares(16, 64), squares(4, 64), schedule(epochs=4, steps_per_epoch=30), NETWORK, 0, tmp_path)
+    field = squares(16, 64).images.reshape(4, 4, 64, 64).swapaxes(1, 2).reshape(256, 256)
+    whole = predict_field(model, field, size=64)[1]
+    for dy, dx in [(7, 0), (0, 11), (13, 29), (31, 31)]:
+        moved = predict_field(model, field[dy:, dx:], size=64)[1][32:-32, 32:-32]
+        there = whole[dy:, dx:][32:-32, 32:-32]
+        assert (moved == 1).mean() > 0.02
+        assert (moved != there).mean() < 1e-3
+        assert label(moved == 1).max() == label(there == 1).max()
+
+
+def test_tiles_at_once_are_the_tiles_one_by_one(monkeypatch):
+    image = np.random.default_rng(0).integers(0, 4096, (70, 90)).astype(np.uint16)
+    one_by_one = predict_field(unet(**NETWORK), image, size=32)
+    monkeypatch.setattr(inference, "tiles_at_once", lambda: 4)
+    for a, b in zip(one_by_one, predict_field(unet(**NETWORK), image, size=32), strict=True):
+        assert (a != b).mean() < 1e-3
 
 
 def test_golden(tmp_path):
