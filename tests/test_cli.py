@@ -83,7 +83,8 @@ def test_a_network_run_holds_spec_curves_model_and_predictions(harness, fields, 
     assert len(mlflow.MlflowClient().get_metric_history(run.run_id, "val_loss")) == 2
     assert run.metrics["best_epoch"] in (1, 2) and run.metrics["seconds_training"] > 0
     assert tracking.artifact(run, "figures/postprocessing.png").stat().st_size > 10_000
-    (model,) = mlflow.search_logged_models(output_format="list")
+    experiment = mlflow.get_run(run.run_id).info.experiment_id
+    (model,) = mlflow.search_logged_models([experiment], output_format="list")
     assert model.source_run_id == run.run_id
     for uri in (run.run_id, f"runs:/{run.run_id}", model.model_uri):
         assert tracking.load_network(uri).count_params() == unet(base=2, last=2).count_params()

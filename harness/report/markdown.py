@@ -22,7 +22,8 @@ left out.
 """
 NOTES = """\
 Bold: best of the column. Interval: 95 % bootstrap over test fields, which says nothing about the spread between
-trainings. ± sd: over seeds. """
+trainings. ± sd: over seeds.
+"""
 PUBLISHED = "Published: by the paper; – where the registry has no value."
 CLAIMS = """\
 ## The paper's claims, checked
@@ -106,7 +107,8 @@ def _tables(content):
         parts.append(f"## Table {number}. {table.title}\n\n{about}{to_markdown(score_table(cells))}")
     missing = [f"- {result.row.title}, seed {run.seed}: {why}, run `{run.run_id[:8]}`{_failure(run)}"
                for result in content["results"].values() for run, why in result.left_out]
-    return "\n\n".join([*parts, NOTES + _published(content), *(["Not in the tables:\n\n" + "\n".join(missing)] if missing else [])])
+    left_out = ["Not in the tables:\n\n" + "\n".join(missing)] if missing else []
+    return "\n\n".join([*parts, NOTES + _published(content), *left_out])
 
 
 def _published(content):
@@ -188,8 +190,8 @@ def _timings(content):
     text = frame[columns].copy().astype(object)
     for name in columns[1:]:
         text[name] = [number(value, 0 if name in published or name == "training" else 1) for value in frame[name]]
-    number_of_table = len(content["registry"].tables) + 1
-    return f"## Table {number_of_table}. Processing times\n\n{TIMINGS}" + to_markdown(text.set_axis([names[name] for name in columns], axis=1))
+    heading = f"## Table {len(content['registry'].tables) + 1}. Processing times\n\n"
+    return heading + TIMINGS + to_markdown(text.set_axis([names[name] for name in columns], axis=1))
 
 
 # ---- what the protocol does, and the paper's claims
