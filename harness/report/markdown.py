@@ -235,18 +235,19 @@ def _claims(content):
     trainings = [len(result.runs) for result in content["results"].values() if result.row.method == "network"]
     parts = [CLAIMS, *([ONE_TRAINING] if 1 in trainings else []), to_markdown(_verdicts(claims))]
     for claim, group in claims[claims["difference"].notna()].groupby("claim", sort=False):
+        parts.append(f"### {claim}")
         for (better, worse), lines in group.groupby(["better", "worse"], sort=False):
-            parts.append(f"### {claim}\n\n{titles[better]} against {titles[worse]}:\n\n"
+            parts.append(f"{titles[better]} against {titles[worse]}:\n\n"
                          + to_markdown(pd.DataFrame([_claim_line(line) for line in lines.itertuples()])))
     return "\n\n".join(parts)
 
 
 def _verdicts(claims):
-    """One line per claim and pair of rows, one column per metric."""
-    verdicts = claims.pivot(index=["claim", "better", "worse"], columns="metric", values="verdict")
-    order = claims.drop_duplicates(["claim", "better", "worse"]).set_index(["claim", "better", "worse"]).index
-    verdicts = verdicts.loc[order, list(METRIC_TITLES)].rename(columns=METRIC_TITLES).fillna(NONE)
-    return verdicts.reset_index().drop(columns=["better", "worse"])
+    """One line per claim and row that is claimed to be better, one column per metric."""
+    verdicts = claims.groupby(["claim", "better", "metric"], sort=False)["verdict"].agg("; ".join).unstack("metric")
+    order = claims.drop_duplicates(["claim", "better"]).set_index(["claim", "better"]).index
+    verdicts = verdicts.loc[order].reindex(columns=list(METRIC_TITLES)).rename(columns=METRIC_TITLES).fillna(NONE)
+    return verdicts.reset_index().drop(columns="better")
 
 
 def _claim_line(line):
