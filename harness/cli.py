@@ -302,8 +302,8 @@ def ui(tracking_uri: TrackingUri = None, port: Annotated[int, typer.Option(help=
     from harness import tracking
 
     uri = tracking.connect(tracking_uri)
-    console.print(f"http://127.0.0.1:{port}/#/experiments: choose 'Model training' at the top left, then DATASET-PROFILE; "
-                  "its runs are the rows, and the seeds are folded up below them")
+    console.print(f"http://127.0.0.1:{port}/#/experiments: choose 'Model training' at the top left, then an experiment, "
+                  "DATASET-PROFILE; its runs are the rows, with their seeds folded up below them")
     os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri,
                               "--host", "127.0.0.1", "--port", str(port)])
 

@@ -124,14 +124,14 @@ def tables(scores):
     Returns
     -------
     dict of str to DataFrame
-        per_tile and objects (the records of `Scores` with a column `field`), per_field, and sensitivity (counts pooled
-        over the fields).
+        per_tile (the records of `Scores` with a column `field`), per_field (with those of `harness.objects`), and
+        sensitivity (counts pooled over the fields).
     """
     per_tile = pd.DataFrame([{"field": name} | record for name, scored in scores.items() for record in scored.tiles])
+    of_objects = pd.DataFrame([{"field": name} | scored.objects for name, scored in scores.items()])
     variants = pd.concat([scored.sensitivity for scored in scores.values()])
-    return {"per_tile": per_tile, "per_field": per_field(per_tile),
-            "sensitivity": variants.groupby(["unit", "erosion", "smallest"], sort=False).sum().reset_index(),
-            "objects": pd.DataFrame([{"field": name} | scored.objects for name, scored in scores.items()])}
+    return {"per_tile": per_tile, "per_field": per_field(per_tile).merge(of_objects, on="field"),
+            "sensitivity": variants.groupby(["unit", "erosion", "smallest"], sort=False).sum().reset_index()}
 
 
 def per_field(per_tile):
@@ -166,7 +166,7 @@ def totals(tables):
     The rest: see `harness.objects.totals`.
     """
     per_tile, fields = tables["per_tile"], tables["per_field"]
-    sums, values = per_tile.sum(numeric_only=True), objects.totals(tables["objects"])
+    sums, values = per_tile.sum(numeric_only=True), objects.totals(fields)
     for name, dice in _tile_dice(per_tile).items():
         values[name] = dice.mean()
         values[f"{name}_fields"] = fields[f"{name}_pooled"].mean()

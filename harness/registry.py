@@ -95,8 +95,8 @@ class Registry(_Strict):
 class Spec(_Strict):
     """Everything that defines one run: a row under a profile, on a data set, with a seed.
 
-    Two runs with the same `hash` give the same result; seeds of a row share its `row_hash`. `training_hash` leaves out what only scoring depends on, so
-    that a network is not trained again when a metric changes.
+    Two runs with the same `hash` give the same result; the seeds of a row share its `row_hash`. `training_hash` leaves
+    out what only scoring depends on, so that a network is not trained again when a metric changes.
     """
 
     row: str

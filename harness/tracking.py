@@ -211,9 +211,9 @@ def _tags(spec, names):
 
 def _flat(spec):
     """Without what a row does not have: a classical one has no network and no schedule."""
-    values = {key: value for key, value in spec.model_dump().items() if value is not None and not isinstance(value, dict)}
-    for group in ("settings", "network", "schedule", "versions"):
-        values |= {f"{group}.{key}": value for key, value in (spec.model_dump()[group] or {}).items()}
+    values = {}
+    for key, value in spec.model_dump(exclude_none=True).items():
+        values |= {f"{key}.{name}": each for name, each in value.items()} if isinstance(value, dict) else {key: value}
     return values
 
 
@@ -282,7 +282,7 @@ def log_model(model, spec, image):
         model.save(path)
         logged = mlflow.pyfunc.log_model(
             name="model", loader_module="harness.network.segmenter", data_path=str(path),
-            code_paths=[str(Path(__file__).parent)], signature=signature, input_example=image[:256, :256],
+            code_paths=[str(Path(__file__).parent)], signature=signature, input_example=image[:128, :128],
             pip_requirements=[f"{name}=={version(name)}" for name in packages], tags=about)
     _register(logged, spec, about)
 

@@ -5,7 +5,6 @@ from itertools import islice
 import numpy as np
 
 from harness import tiles
-from harness.network.backend import on_gpu
 
 VERSION = 1
 TILES_AT_ONCE = 16
@@ -13,6 +12,8 @@ TILES_AT_ONCE = 16
 
 def tiles_at_once():
     """How many tiles are predicted together: a CPU gains nothing from more than one."""
+    from harness.network.backend import on_gpu
+
     return TILES_AT_ONCE if on_gpu() else 1
 
 

@@ -92,7 +92,8 @@ def gather(registry, resolve, dataset, profile, runs, recompute=False):
     """Everything a report says, as DataFrames, by name; nothing is drawn or written yet."""
     results = collect(registry, resolve, runs, same_prediction if recompute else same_hash)
     results, tables_of = _sources(results, dataset, recompute)
-    stored = {name: tables_of(name, results) for name in ("per_field", "sensitivity", "objects")}
+    stored = {name: tables_of(name, results) for name in ("per_field", "sensitivity")}
+    of_objects = _with_objects(stored["per_field"])
     boot = tables.resampled(results, partial(tables_of, "per_tile"))
     scores = tables.scores(registry, dataset.name, results, boot)
     published = {(cell.row, cell.metric): cell.published for cell in scores.itertuples()}
@@ -102,11 +103,11 @@ def gather(registry, resolve, dataset, profile, runs, recompute=False):
         "registry": registry, "results": results, "dataset": dataset.name, "digest": dataset.digest, "profile": profile,
         "recomputed": recompute, "fields": dataset.splits["test"],
         "titles": {name: row.title for name, row in registry.rows.items()},
-        "boot": boot, "scores": scores, "per_field": _joined(stored["per_field"], stored["objects"]), "field_scores": fields,
+        "boot": boot, "scores": scores, "per_field": stored["per_field"], "field_scores": fields,
         "effect": tables.protocol_effect(results, boot, sensitivity),
         "claims": claims.check(claims.Evidence(results, boot, fields, published)),
         "sensitivity": sensitivity,
-        "quality": _or_empty(objects.quality, stored["objects"]), "errors": _or_empty(objects.errors, stored["objects"]),
+        "quality": _or_empty(objects.quality, of_objects), "errors": _or_empty(objects.errors, of_objects),
         "timings": tables.timings(results, _count_tiles(results, tables_of)),
         "run_details": tables.run_details(results), "figures": []}
 
@@ -128,9 +129,9 @@ def _mean_over_seeds(per_field):
     return per_field.groupby(["row", "field"], sort=False)[list(METRICS)].mean() if len(per_field) else per_field
 
 
-def _joined(per_field, of_objects):
-    """Runs of an earlier harness stored nothing of objects."""
-    return per_field.merge(of_objects, how="left", sort=False) if len(of_objects) else per_field
+def _with_objects(per_field):
+    """Without the runs of an earlier harness, which stored nothing of objects."""
+    return per_field.dropna(subset="iou_sum") if "iou_sum" in per_field else pd.DataFrame()
 
 
 def _or_empty(make, stored):

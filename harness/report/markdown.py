@@ -22,7 +22,8 @@ left out.
 """
 NOTES = """\
 Bold: best of the column. Interval: 95 % bootstrap over test fields, which says nothing about the spread between
-trainings. ± sd: over seeds. """
+trainings. ± sd: over seeds.
+"""
 PUBLISHED = "Published: by the paper; – where the registry has no value."
 CLAIMS = """\
 ## The paper's claims, checked
@@ -106,7 +107,8 @@ def _tables(content):
         parts.append(f"## Table {number}. {table.title}\n\n{about}{to_markdown(score_table(cells))}")
     missing = [f"- {result.row.title}, seed {run.seed}: {why}, run `{run.run_id[:8]}`{_failure(run)}"
                for result in content["results"].values() for run, why in result.left_out]
-    return "\n\n".join([*parts, NOTES + _published(content), *(["Not in the tables:\n\n" + "\n".join(missing)] if missing else [])])
+    left_out = ["Not in the tables:\n\n" + "\n".join(missing)] if missing else []
+    return "\n\n".join([*parts, NOTES + _published(content), *left_out])
 
 
 def _published(content):
@@ -188,8 +190,8 @@ def _timings(content):
     text = frame[columns].copy().astype(object)
     for name in columns[1:]:
         text[name] = [number(value, 0 if name in published or name == "training" else 1) for value in frame[name]]
-    number_of_table = len(content["registry"].tables) + 1
-    return f"## Table {number_of_table}. Processing times\n\n{TIMINGS}" + to_markdown(text.set_axis([names[name] for name in columns], axis=1))
+    heading = f"## Table {len(content['registry'].tables) + 1}. Processing times\n\n"
+    return heading + TIMINGS + to_markdown(text.set_axis([names[name] for name in columns], axis=1))
 
 
 # ---- what the protocol does, and the paper's claims
@@ -233,18 +235,19 @@ def _claims(content):
     trainings = [len(result.runs) for result in content["results"].values() if result.row.method == "network"]
     parts = [CLAIMS, *([ONE_TRAINING] if 1 in trainings else []), to_markdown(_verdicts(claims))]
     for claim, group in claims[claims["difference"].notna()].groupby("claim", sort=False):
+        parts.append(f"### {claim}")
         for (better, worse), lines in group.groupby(["better", "worse"], sort=False):
-            parts.append(f"### {claim}\n\n{titles[better]} against {titles[worse]}:\n\n"
+            parts.append(f"{titles[better]} against {titles[worse]}:\n\n"
                          + to_markdown(pd.DataFrame([_claim_line(line) for line in lines.itertuples()])))
     return "\n\n".join(parts)
 
 
 def _verdicts(claims):
-    """One line per claim and pair of rows, one column per metric."""
-    verdicts = claims.pivot(index=["claim", "better", "worse"], columns="metric", values="verdict")
-    order = claims.drop_duplicates(["claim", "better", "worse"]).set_index(["claim", "better", "worse"]).index
-    verdicts = verdicts.loc[order, list(METRIC_TITLES)].rename(columns=METRIC_TITLES).fillna(NONE)
-    return verdicts.reset_index().drop(columns=["better", "worse"])
+    """One line per claim and row that is claimed to be better, one column per metric."""
+    verdicts = claims.groupby(["claim", "better", "metric"], sort=False)["verdict"].agg("; ".join).unstack("metric")
+    order = claims.drop_duplicates(["claim", "better"]).set_index(["claim", "better"]).index
+    verdicts = verdicts.loc[order].reindex(columns=list(METRIC_TITLES)).rename(columns=METRIC_TITLES).fillna(NONE)
+    return verdicts.reset_index().drop(columns="better")
 
 
 def _claim_line(line):

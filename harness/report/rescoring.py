@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from imageio.v3 import imread
 
-from harness import evaluation, fields, tracking
+from harness import evaluation, tracking
 from harness.errors import HarnessError
 from harness.parallel import over_fields
 from harness.postprocess import nuclei_from_class_map
@@ -68,7 +68,7 @@ def _predictions(run):
 
 
 def _rescore_field(dataset, folder, method, name):
-    return fields.score(dataset, name, partial(stored_prediction, folder, method, name))[1]
+    return evaluation.score_field(stored_prediction(folder, method, name), dataset.read_nuclei(name))
 
 
 def _renewed(run, tables):

@@ -99,16 +99,21 @@ def read_all(results, path):
     Files of the same columns are parsed together, some at a time: a thousand parsed one by one take seconds, and at
     once a hundred MB.
     """
+    runs = runs_of(results)
+    tables = [table for at in range(0, len(runs), TOGETHER) for table in _read_together(runs[at:at + TOGETHER], path)]
+    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def _read_together(runs, path):
     groups = {}
-    for number, run in enumerate(runs_of(results)):
+    for run in runs:
         local = tracking.artifact(run, path)
         if local is not None:
             head, body = (local.read_text(encoding="utf-8").rstrip("\n") + "\n").split("\n", 1)
-            groups.setdefault((number // TOGETHER, head), []).append((run, body))
-    tables = [_keyed([run for run, _ in files], [body.count("\n") for _, body in files],
+            groups.setdefault(head, []).append((run, body))
+    for head, files in groups.items():
+        yield _keyed([run for run, _ in files], [body.count("\n") for _, body in files],
                      pd.read_csv(StringIO("".join([head, "\n", *(body for _, body in files)]))))
-              for (_, head), files in groups.items()]
-    return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
 def runs_of(results):

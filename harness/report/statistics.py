@@ -43,7 +43,7 @@ def bootstrap(terms):
     """
     above, below = (terms[column].unstack("field", sort=False).sort_index(axis=1).to_numpy(float)
                     for column in ("above", "below"))
-    drawn = np.vstack([np.ones(above.shape[1], np.float32), resampled_fields(above.shape[1])])
+    drawn = np.vstack([np.ones(above.shape[1]), resampled_fields(above.shape[1])])  # float64 like what it multiplies
     blocks = range(0, len(above), BLOCK)
     with np.errstate(invalid="ignore"):
         values = sum((drawn @ above[at:at + BLOCK].T / (drawn @ below[at:at + BLOCK].T)).sum(axis=1) for at in blocks)

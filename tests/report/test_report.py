@@ -1,5 +1,6 @@
 import json
 import re
+import shutil
 from dataclasses import replace
 
 import numpy as np
@@ -257,6 +258,19 @@ def test_scoring_again_without_predictions_is_refused(tmp_path, book, resolve, s
     bare = seven[3]._replace(artifacts=(tmp_path / "empty").as_uri())
     with pytest.raises(HarnessError, match="no stored predictions"):
         report.write(book, resolve, small, "quick", [bare], tmp_path / "report", recompute=True)
+
+
+def test_scores_over_iou_that_an_older_run_did_not_store_come_from_scoring_again(tmp_path, serial, book, resolve, small,
+                                                                                 seven):
+    older = seven[3]._replace(artifacts=(tmp_path / "older").as_uri())
+    shutil.copytree(tracking.artifact(seven[3], ""), tmp_path / "older")
+    stored = pd.read_csv(tmp_path / "older" / "per_field.csv")
+    stored.loc[:, :"equal_predicted"].to_csv(tmp_path / "older" / "per_field.csv", index=False)
+    read, again = (report.write(book, resolve, small, "quick", [older, seven[4]], tmp_path / f"{recompute}", figures=False,
+                                recompute=recompute) for recompute in (False, True))
+    assert [line["row"] for line in read["quality"]] == [seven[4].row]
+    assert f"scores them again: {book.rows[older.row].title}." in (tmp_path / "False" / "report.md").read_text()
+    assert [line["row"] for line in again["quality"]] == [older.row, seven[4].row]
 
 
 def test_a_thousand_runs_are_told_apart_by_their_seeds(tmp_path, book, resolve, small, seven):
