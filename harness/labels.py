@@ -59,8 +59,8 @@ def _settings(settings):
 
 
 def settings_of(source, settings):
-    """Every setting of a label source by name, also those left at the default; none of manual labels."""
-    return {} if source == "manual" else asdict(_settings(settings))
+    """Every setting of a label source by name, also those left at the default; those of labels that are there as they are."""
+    return settings if source == "manual" or is_folder(source) else asdict(_settings(settings))
 
 
 def label_field(source, settings, image, nuclei):

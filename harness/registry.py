@@ -122,7 +122,7 @@ class Spec(_Strict):
 
     @property
     def row_hash(self):
-        return _digest(self.model_dump(exclude={"title", "seed"}))
+        return _digest(self._content("title", "seed"))
 
     @property
     def training_hash(self):
