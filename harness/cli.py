@@ -57,11 +57,11 @@ def main():
 @app.command()
 def reproduce(dataset: Dataset = "synthetic", data_dir: DataDir = None, profile: ProfileName = None,
               seed: Seeds = None, tracking_uri: TrackingUri = None, file: File = None,
-              out: Out = Path("report"), predictions: Predictions = False, workers: Workers = 1):
+              out: Out = Path("report"), predictions: Predictions = False, workers: Workers = 1, scheduler: Scheduler = None):
     """Run every row of the registry and write the report: the main job."""
     session = _Session(dataset, data_dir, profile, tracking_uri, file)
     with session.suite():
-        code = session.run(session.rows, seed or [0], workers)
+        code = session.run(session.rows, seed or [0], workers, scheduler)
         session.report(out, predictions=predictions)
     raise typer.Exit(code)
 
@@ -69,11 +69,11 @@ def reproduce(dataset: Dataset = "synthetic", data_dir: DataDir = None, profile:
 @app.command()
 def run(rows: Annotated[list[str], typer.Argument(help="row ids, see harness list")], dataset: Dataset = "synthetic",
         data_dir: DataDir = None, profile: ProfileName = None, seed: Seeds = None,
-        tracking_uri: TrackingUri = None, file: File = None, workers: Workers = 1):
+        tracking_uri: TrackingUri = None, file: File = None, workers: Workers = 1, scheduler: Scheduler = None):
     """Run some rows; a run that is there already is not done again, an interrupted one goes on."""
     session = _Session(dataset, data_dir, profile, tracking_uri, file)
     with session.suite():
-        code = session.run(rows, seed or [0], workers)
+        code = session.run(rows, seed or [0], workers, scheduler)
     raise typer.Exit(code)
 
 
@@ -376,7 +376,7 @@ class _Session:
         first = self.spec(row, seeds[0])
         return [first, *(self.spec(row, seed) for seed in seeds[1:] if first.method == "network")]
 
-    def run(self, rows, seeds, workers):
+    def run(self, rows, seeds, workers, scheduler):
         """Run rows x seeds, going on where one fails; returns the exit code."""
         from harness import runner
 
@@ -384,7 +384,7 @@ class _Session:
         self._keep_splits()
         code = 0
         with _lines() as say:
-            for outcome in runner.run_all(specs, self.dataset, say, workers):
+            for outcome in runner.run_all(specs, self.dataset, say, workers, scheduler):
                 if outcome.failure:
                     errors.print(f"[red]harness:[/red] {outcome.spec.name}: {escape(outcome.failure)}")
                     code = 2 if outcome.refused else code or 1

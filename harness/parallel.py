@@ -3,9 +3,9 @@
 import os
 from collections import deque
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from functools import cache
-from multiprocessing import get_context
+from multiprocessing import current_process, get_context
 from threading import Thread
 
 from harness.errors import HarnessError
@@ -35,7 +35,8 @@ def over_fields(function, *columns, workers=None, scheduler=None):
         What the function returned, field by field.
     """
     workers = min(workers or len(os.sched_getaffinity(0)), len(columns[0]))
-    if workers <= 1 and not scheduler:
+    may_not = current_process().daemon  # begin processes: a worker of Dask's
+    if (workers <= 1 or may_not) and not scheduler:
         yield from map(function, *columns)
         return
     try:
@@ -66,8 +67,8 @@ def _pool(workers):
     return _pools[workers]
 
 
-def as_they_end(function, tasks, workers, broken):
-    """Do long tasks side by side, each in a fresh process; where a process is killed, what was not done is done again.
+def as_they_end(function, tasks, broken, workers=1, scheduler=None):
+    """Do long tasks side by side; where a process is killed, what it had not done is done again.
 
     Parameters
     ----------
@@ -75,10 +76,12 @@ def as_they_end(function, tasks, workers, broken):
         Of a module. It goes on where it was when it is called again.
     tasks : list of tuple
         Arguments.
-    workers : int
-        Tasks at a time.
     broken : callable
         From a task's arguments to its result where its process was killed too often.
+    workers : int
+        Tasks at a time, each in a fresh process of this machine.
+    scheduler : str, optional
+        Address of a Dask scheduler; its workers then do the tasks. Where workers offer a GPU, each task asks for one.
 
     Yields
     ------
@@ -87,15 +90,23 @@ def as_they_end(function, tasks, workers, broken):
     """
     for _ in range(1 + RETRIES):
         left = []
-        with ProcessPoolExecutor(workers, get_context("spawn"), max_tasks_per_child=1) as pool:
-            running = {pool.submit(_alone, function, *task): task for task in tasks}
+        with _fresh(workers) if not scheduler else nullcontext(_cluster(scheduler, _gpu(scheduler))) as executor:
+            running = {executor.submit(_alone, function, *task): task for task in tasks}
             for future in as_completed(running):
-                if isinstance(future.exception(), BrokenExecutor):
+                if _is_lost(future.exception()):
                     left.append(running[future])
                 else:
                     yield future.result()
         tasks = left
     yield from (broken(*task) for task in tasks)
+
+
+def _fresh(workers):
+    return ProcessPoolExecutor(workers, get_context("spawn"), max_tasks_per_child=1)
+
+
+def _is_lost(error):
+    return isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker"  # Dask's, where Dask is there
 
 
 def _alone(function, *arguments):
@@ -108,10 +119,10 @@ def _alone(function, *arguments):
 
 
 @contextmanager
-def listening(say):
+def listening(say, scheduler=None):
     """A queue for other processes: what they put into it, `say` is called with here."""
-    with get_context("spawn").Manager() as manager:
-        lines = manager.Queue()
+    with nullcontext() if scheduler else get_context("spawn").Manager() as manager:
+        lines = _queue(scheduler) if scheduler else manager.Queue()
         listener = Thread(target=lambda: [say(*line) for line in iter(lines.get, None)], daemon=True)
         listener.start()
         try:
@@ -121,15 +132,40 @@ def listening(say):
             listener.join()
 
 
-@cache
-def _cluster(scheduler):
+# On a Dask cluster.
+
+
+def _cluster(scheduler, resources=None):
     """Dask's own `concurrent.futures.Executor`; what a lost worker had in hand is done again by another one."""
+    return connect(scheduler).get_executor(pure=False, resources=resources)
+
+
+def _gpu(scheduler):
+    workers = connect(scheduler).scheduler_info(n_workers=-1)["workers"].values()
+    return {"GPU": 1} if any("GPU" in worker["resources"] for worker in workers) else None
+
+
+def _queue(scheduler):
+    from distributed import Queue
+
+    return Queue(client=connect(scheduler))
+
+
+@cache
+def connect(scheduler):
+    """Reach a Dask scheduler; a `distributed.Client`.
+
+    Raises
+    ------
+    HarnessError
+        Dask is not installed, or there is no scheduler at that address.
+    """
     try:
         from distributed import Client
     except ImportError as error:
         raise HarnessError("--scheduler needs Dask; install it with pip install -e '.[dask]'") from error
     try:
-        return Client(scheduler, timeout=10, set_as_default=False).get_executor(pure=False)
+        return Client(scheduler, timeout=10, set_as_default=False)
     except (OSError, ValueError) as error:
         raise HarnessError(f"no Dask scheduler at {scheduler} ({type(error).__name__}); "
                            "start one with `dask scheduler` or give another address") from error

@@ -11,11 +11,11 @@ import numpy as np
 import pandas as pd
 from imageio.v3 import imwrite
 
-from harness import evaluation, fields, tiles, tracking
+from harness import evaluation, fields, parallel, tiles, tracking
 from harness.classmap import SEPARATION
 from harness.errors import HarnessError
 from harness.network.start import load_backend
-from harness.parallel import as_they_end, listening, over_fields
+from harness.parallel import over_fields
 from harness.registry import Spec, not_available
 
 STATES = Path("runs")
@@ -38,8 +38,8 @@ class Outcome(NamedTuple):
     refused: bool = False
 
 
-def run_all(specs, dataset, say, workers=1):
-    """Run specs, one after the other in this process or side by side in processes of their own; none stops the others.
+def run_all(specs, dataset, say, workers=1, scheduler=None):
+    """Run specs, one after the other in this process or side by side in others; none stops the rest.
 
     Parameters
     ----------
@@ -48,16 +48,22 @@ def run_all(specs, dataset, say, workers=1):
     say : callable
         Takes a run's name and what `run` says.
     workers : int
-        Runs at a time.
+        Runs at a time on this machine.
+    scheduler : str, optional
+        Address of a Dask scheduler whose workers do the runs.
 
     Yields
     ------
     Outcome
         Of each spec, as they end.
     """
+    if scheduler:
+        parallel.connect(scheduler)  # or refused before anything is recorded
     parents = {spec.row: tracking.row_run(spec) for spec in specs}
+    outcomes = (_one_by_one(specs, dataset, say, parents) if workers == 1 and not scheduler else
+                _side_by_side(specs, dataset, say, parents, workers, scheduler))
     try:
-        for outcome in (_one_by_one if workers == 1 else _side_by_side)(specs, dataset, say, parents, workers):
+        for outcome in outcomes:
             with suppress(Exception):  # a store that is lost has failed the run already, and may come back
                 tracking.summarise(parents[outcome.spec.row])
             yield outcome
@@ -67,15 +73,15 @@ def run_all(specs, dataset, say, workers=1):
         raise
 
 
-def _one_by_one(specs, dataset, say, parents, _):
+def _one_by_one(specs, dataset, say, parents):
     for spec in specs:
         yield _outcome(spec, dataset, partial(say, spec.name), parents[spec.row])
 
 
-def _side_by_side(specs, dataset, say, parents, workers):
-    with listening(say) as lines:
+def _side_by_side(specs, dataset, say, parents, workers, scheduler):
+    with parallel.listening(say, scheduler) as lines:
         tasks = [(spec, dataset, tracking.uri(), parents[spec.row], lines) for spec in specs]
-        yield from as_they_end(_in_worker, tasks, workers, broken=_lost)
+        yield from parallel.as_they_end(_in_worker, tasks, _lost, workers, scheduler)
 
 
 def _in_worker(spec, dataset, uri, parent, lines):

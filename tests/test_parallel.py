@@ -10,6 +10,7 @@ from functools import partial
 
 import pytest
 import tifffile
+from trained import assert_same, states
 
 from harness import parallel
 from harness.datasets import open_dataset
@@ -31,8 +32,8 @@ def cluster(tmp_path):
     file = tmp_path / "scheduler.log"
     start("scheduler", "--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--no-show", "--scheduler-file", str(file))
     address = _wait_for(lambda: file.exists() and re.search(r'"address": "(tcp://[^"]+)"', file.read_text()))[1]
-    yield address, lambda: start("worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard")
-    parallel._cluster.cache_clear()
+    yield address, lambda *more: start("worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard", *more)
+    parallel.connect.cache_clear()
     for process in reversed(started):
         process.terminate()
         process.wait(30)
@@ -87,6 +88,22 @@ def test_a_killed_worker_costs_what_it_had_in_hand(cluster, tmp_path):
     rest = list(results)
     assert [number for number, _ in rest] == list(range(3, 12)) and rest[-1][1] == survivor.pid
     assert 12 <= len(list(started.iterdir())) <= 14
+
+
+def test_a_row_whose_worker_is_killed_goes_on_elsewhere_to_the_same_bits(harness, fields, tiny, cluster, tmp_path):
+    address, start_worker = cluster
+    killed = start_worker("--resources", "GPU=1")
+    asked = ["run", "network-manual", "--dataset", str(fields), "--file", str(tiny), "--profile", "smoke"]
+    process = subprocess.Popen([sys.executable, "-m", "harness.cli", *asked, "--scheduler", address], cwd=tmp_path, text=True,
+                               stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": ":".join(sys.path)})
+    assert any("epoch 1/2" in line for line in process.stdout)
+    killed.kill()
+    start_worker("--resources", "GPU=1")
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == 0 and "epoch 2/2" in said
+    (tmp_path / "runs").rename(tmp_path / "far")
+    assert harness(*asked, "--tracking-uri", "sqlite:///near.db")[0] == 0
+    assert_same(states(tmp_path / "far"), states(tmp_path / "runs"))
 
 
 def test_no_more_fields_are_handed_out_than_are_needed(monkeypatch):
