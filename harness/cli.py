@@ -4,7 +4,6 @@ import json
 import os
 import sys
 from contextlib import contextmanager
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 

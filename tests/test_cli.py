@@ -13,7 +13,6 @@ from imageio.v3 import imread
 
 from harness import metrics, tiles, tracking
 from harness.classmap import class_map
-from harness.errors import HarnessError
 
 SMOKE = ("--profile", "smoke")
 

@@ -48,7 +48,7 @@ def test_a_training_begun_on_jax_is_a_state_for_tensorflow(tmp_path):
     from harness.network.training import train
 
     on_jax("train", tmp_path, json.dumps({"epochs": 2}))
-    history, stored = trained(tmp_path, 2)
+    history, _ = trained(tmp_path, 2)
     best = min(history, key=lambda record: record["val_loss"])["epoch"]
     model, taken = train(squares(5), squares(3), schedule(epochs=2), NETWORK, 1, tmp_path)
     assert taken == history

@@ -14,6 +14,7 @@ from harness.network.inference import predict_field
 from harness.network.training import example_order, train, validation_examples
 from harness.network.unet import unet
 
+
 @given(st.integers(1, 9), st.integers(0, 60), st.integers(1, 60), st.integers(0, 3))
 def test_order_depends_on_the_position_alone(count, first, length, seed):
     whole = example_order(count, 0, first + length, seed)
