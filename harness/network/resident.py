@@ -1,9 +1,13 @@
 """Tiles that stay on the device: a training step is told which ones, and takes, turns and learns from them there."""
 
 import keras
+import numpy as np
 from keras import ops
 
+from harness import tiles
 from harness.network.loss import dice_loss
+
+AT_ONCE = 10
 
 
 class Resident(keras.Model):
@@ -16,19 +20,27 @@ class Resident(keras.Model):
     ----------
     network : keras.Model
         From (B, S, S, 1) normalised tiles to (B, S, S, 3) class probabilities.
-    images : (N, S, S) float32 ndarray
-        Normalised.
-    class_maps : (N, S, S) uint8 ndarray
+    tile_sets : list of TileSet
+        Their tiles are numbered through, and normalised.
     """
 
-    def __init__(self, network, images, class_maps):
+    def __init__(self, network, tile_sets):
         super().__init__()
         self.network = network
-        self.images, self.class_maps = (
-            self.add_weight(shape=array.shape, dtype=array.dtype.name, trainable=False, autocast=False,
-                            initializer=lambda shape, dtype, array=array: ops.convert_to_tensor(array))
-            for array in (images, class_maps))
+        self.images = self._on_device("float32", [tile_set.images for tile_set in tile_sets], _normalised)
+        self.class_maps = self._on_device("uint8", [tile_set.class_maps for tile_set in tile_sets], np.asarray)
         self.built = True
+
+    def _on_device(self, dtype, arrays, prepared):
+        """Part by part, and in place: TensorFlow holds what is handed over three times meanwhile."""
+        shape = (sum(map(len, arrays)), *arrays[0].shape[1:])
+        variable = self.add_weight(shape=shape, dtype=dtype, initializer="zeros", trainable=False, autocast=False)
+        parts = (array[start:start + AT_ONCE] for array in arrays for start in range(0, len(array), AT_ONCE))
+        start = 0
+        for part in parts:
+            _set(variable, start, prepared(part))
+            start += len(part)
+        return variable
 
     def call(self, examples, training=None):
         return self.network(_taken(self.images, examples)[..., None], training=training)
@@ -51,9 +63,20 @@ class Resident(keras.Model):
             return _looped(super().test_step, data[0])
 
 
-def _taken(tiles, examples):
+def _set(variable, start, part):
+    if keras.backend.backend() == "tensorflow":
+        variable.value.scatter_nd_update(np.arange(start, start + len(part))[:, None], part)
+    else:
+        variable.assign(ops.slice_update(variable, (start, 0, 0), part))
+
+
+def _normalised(images):
+    return np.stack([tiles.normalise(image) for image in images])
+
+
+def _taken(stored, examples):
     """Tiles by index, each in its orientation; selects rather than branches, so that a batch may be spread over devices."""
-    taken, orientation = ops.take(tiles, examples[:, 0], axis=0), examples[:, 1][:, None, None]
+    taken, orientation = ops.take(stored, examples[:, 0], axis=0), examples[:, 1][:, None, None]
     taken = ops.where(orientation >= 4, ops.flip(taken, 2), taken)
     taken = ops.where(orientation % 4 >= 2, ops.flip(taken, (1, 2)), taken)
     return ops.where(orientation % 2 == 1, ops.rot90(taken, 1, (1, 2)), taken)

@@ -124,7 +124,10 @@ def _learning_rate(schedule):
 def _fit(model, optimiser, training, validation, schedule, seed, keeper):
     count, batch, done = len(training.images), schedule.batch, len(keeper.history)
     first = done * schedule.steps_per_epoch * batch
-    validated = validation_examples(len(validation.images), schedule) + [count, 0]
+    validated = validation_examples(len(validation.images), schedule)
+    seen, validated[:, 0] = np.unique(validated[:, 0], return_inverse=True)
+    validation = TileSet(validation.images[seen], validation.class_maps[seen])
+    validated[:, 0] += count
     batches = Examples(lambda start, length: example_order(count, first + start, length, seed), batch,
                        schedule.steps_per_epoch, endless=True)
     on_device(model, optimiser, training, validation).fit(
@@ -143,9 +146,7 @@ def on_device(model, optimiser, *tile_sets):
     *tile_sets : TileSet
         Their tiles are numbered through.
     """
-    images = np.stack([tiles.normalise(image) for tile_set in tile_sets for image in tile_set.images])
-    class_maps = np.concatenate([tile_set.class_maps for tile_set in tile_sets])
-    learner = Resident(model, images, class_maps)
+    learner = Resident(model, tile_sets)
     learner.compile(optimiser, jit_compile=backend.compiles_by_xla())
     return learner
 

@@ -5,7 +5,7 @@ import numpy as np
 from toy import NETWORK, schedule, squares
 
 from harness import tiles
-from harness.network import training
+from harness.network import resident, training
 from harness.network.loss import dice_loss
 from harness.network.resident import Resident
 from harness.network.training import train
@@ -13,10 +13,11 @@ from harness.network.training import train
 EVERY_ORIENTATION = np.array([(tile, turn) for tile in range(3) for turn in range(tiles.ORIENTATIONS)], np.int32)
 
 
-def test_the_device_turns_tiles_and_class_maps_as_numpy_does():
+def test_the_device_normalises_and_turns_tiles_as_numpy_does(monkeypatch):
     tile_set = squares(3)
-    images = tile_set.images.astype(np.float32)
-    learner = Resident(keras.layers.Identity(), images, tile_set.class_maps)
+    images = [tiles.normalise(image) for image in tile_set.images]
+    monkeypatch.setattr(resident, "AT_ONCE", 2)
+    learner = Resident(keras.layers.Identity(), [tile_set])
     seen = keras.ops.convert_to_numpy(learner(EVERY_ORIENTATION))
     expected = np.stack([tiles.orient(images[tile], turn) for tile, turn in EVERY_ORIENTATION])
     np.testing.assert_array_equal(seen[..., 0], expected)

