@@ -53,6 +53,8 @@ def registry(tmp_path_factory):
 
 
 def test_eight_rows_at_once_lose_nothing(harness, fields, registry, server, tmp_path):
+    assert harness("run", *ROWS, "--dataset", fields, "--file", registry, "--tracking-uri", "sqlite:///here.db")[0] == 0
+    here = kept()
     started = [start(row, fields, registry, server, core, tmp_path)
                for row, core in zip(ROWS, cycle(os.sched_getaffinity(0)), strict=False)]
     for process in started:
@@ -61,8 +63,6 @@ def test_eight_rows_at_once_lose_nothing(harness, fields, registry, server, tmp_
     tracking.connect(server)
     assert [run.artifacts.split(":")[0] for run in tracking.runs()] == ["mlflow-artifacts"] * len(ROWS)
     there = kept()
-    assert harness("run", *ROWS, "--dataset", fields, "--file", registry, "--tracking-uri", "sqlite:///here.db")[0] == 0
-    here = kept()
     assert set(there) == set(here) == set(ROWS)
     for row in ROWS:
         assert here[row].states == ("finished", "FINISHED") and "per_field.csv" in here[row].files
