@@ -221,7 +221,13 @@ def _log_data(spec):
     """MLflow's own digest of arrays is of their first 10,000 numbers; this one is of every file."""
     source = CodeDatasetSource({"mlflow.source.name": f"harness data --dataset {spec.dataset}"})
     data = MetaDataset(source, name=spec.dataset, digest=spec.digest[:DIGEST_LENGTH])
-    mlflow.log_input(data, context="training, validation, test" if spec.method == "network" else "test")
+    context = "training, validation, test" if spec.method == "network" else "test"
+    try:
+        mlflow.log_input(data, context=context)
+    except MlflowException as error:
+        if error.error_code != "BAD_REQUEST":
+            raise
+        mlflow.log_input(data, context=context)  # another process made its entry in between, which is now found
 
 
 def curves():

@@ -1,5 +1,9 @@
 import os
+import signal
+import socket
+import subprocess
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -54,3 +58,34 @@ def tiny(tmp_path_factory):
     text = _packaged("paper.toml").read_text().replace("base = 16", "base = 2").replace("last = 32", "last = 2")
     path.write_text(text)
     return path
+
+
+@pytest.fixture(scope="session")
+def serve():
+    """An MLflow server in a process of its own: `with serve(folder, *options) as address`; killed at the end."""
+    return _serve
+
+
+@contextmanager
+def _serve(folder, *options):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = str(probe.getsockname()[1])
+    server = subprocess.Popen([sys.executable, "-m", "mlflow", "server", "--port", port, "--workers", "1", *options],
+                              cwd=folder, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+                              env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})
+    try:
+        _wait_for(f"http://127.0.0.1:{port}")
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        os.killpg(server.pid, signal.SIGKILL)
+        server.wait()
+
+
+def _wait_for(address):
+    import requests
+    from urllib3.util import Retry
+
+    session = requests.Session()
+    session.mount("http://", requests.adapters.HTTPAdapter(max_retries=Retry(12, backoff_factor=0.5)))
+    session.get(f"{address}/health", timeout=60).raise_for_status()

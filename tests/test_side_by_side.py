@@ -78,43 +78,18 @@ def test_a_killed_process_costs_its_task_another_try(tmp_path, times, expected):
     assert list(as_they_end(kill_itself, tasks, lambda *task: "lost")) == [expected]
 
 
-def test_a_lost_tracking_server_fails_the_row_and_says_so(fields, tiny, tmp_path, free_port):
+def test_a_lost_tracking_server_fails_the_row_and_says_so(fields, tiny, tmp_path, serve):
     environment = os.environ | {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "PYTHONUNBUFFERED": "1"}
-    server = subprocess.Popen([sys.executable, "-m", "mlflow", "server", "--port", str(free_port), "--workers", "1",
-                               "--backend-store-uri", "sqlite:///server.db"], cwd=tmp_path, start_new_session=True,
-                              stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        uri = f"http://127.0.0.1:{free_port}"
-        wait_for(uri)
+    with serve(tmp_path, "--backend-store-uri", "sqlite:///server.db") as uri:
         asked = ["run", "network-manual", "--dataset", str(fields), "--file", str(tiny), *SMOKE, "--tracking-uri", uri]
         process = subprocess.Popen([sys.executable, "-m", "harness.cli", *asked], cwd=tmp_path, text=True, env=environment,
                                    stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         assert any("labels of the training" in line for line in process.stdout)
-    finally:
-        os.killpg(server.pid, signal.SIGKILL)
     _, err = process.communicate(timeout=300)
     said = [line for line in err.splitlines() if line.startswith("harness:")]
     assert process.returncode == 1
-    assert len(said) == 1 and "network-manual (seed 0): failed" in said[0] and str(free_port) in said[0]
+    assert len(said) == 1 and "network-manual (seed 0): failed" in said[0] and uri.split(":")[-1] in said[0]
     assert "Traceback" not in err
-
-
-def wait_for(uri):
-    import requests
-    from urllib3.util import Retry
-
-    session = requests.Session()
-    session.mount("http://", requests.adapters.HTTPAdapter(max_retries=Retry(12, backoff_factor=0.5)))
-    session.get(f"{uri}/health", timeout=60).raise_for_status()
-
-
-@pytest.fixture
-def free_port():
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def test_on_a_terminal_a_passing_line_is_replaced_elsewhere_it_is_left_out(monkeypatch):
