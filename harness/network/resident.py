@@ -7,7 +7,7 @@ from keras import ops
 from harness import tiles
 from harness.network.loss import dice_loss
 
-AT_ONCE = 10
+AT_ONCE = 50
 
 
 class Resident(keras.Model):
@@ -32,15 +32,11 @@ class Resident(keras.Model):
         self.built = True
 
     def _on_device(self, dtype, arrays, prepared):
-        """Part by part, and in place: TensorFlow holds what is handed over three times meanwhile."""
-        shape = (sum(map(len, arrays)), *arrays[0].shape[1:])
-        variable = self.add_weight(shape=shape, dtype=dtype, initializer="zeros", trainable=False, autocast=False)
+        """Part by part: what is handed over at once, TensorFlow holds three times meanwhile."""
         parts = (array[start:start + AT_ONCE] for array in arrays for start in range(0, len(array), AT_ONCE))
-        start = 0
-        for part in parts:
-            _set(variable, start, prepared(part))
-            start += len(part)
-        return variable
+        stored = ops.concatenate([ops.convert_to_tensor(prepared(part)) for part in parts])
+        return self.add_weight(shape=stored.shape, dtype=dtype, initializer=lambda shape, dtype: stored, trainable=False,
+                               autocast=False)
 
     def call(self, examples, training=None):
         return self.network(_taken(self.images, examples)[..., None], training=training)
@@ -61,13 +57,6 @@ class Resident(keras.Model):
 
         def test_step(self, data):
             return _looped(super().test_step, data[0])
-
-
-def _set(variable, start, part):
-    if keras.backend.backend() == "tensorflow":
-        variable.value.scatter_nd_update(np.arange(start, start + len(part))[:, None], part)
-    else:
-        variable.assign(ops.slice_update(variable, (start, 0, 0), part))
 
 
 def _normalised(images):
