@@ -89,3 +89,10 @@ def _wait_for(address):
     session = requests.Session()
     session.mount("http://", requests.adapters.HTTPAdapter(max_retries=Retry(12, backoff_factor=0.5)))
     session.get(f"{address}/health", timeout=60).raise_for_status()
+
+
+def pytest_collection_finish():
+    """How many threads compute cannot be changed any more once something was computed, in whatever test."""
+    from harness.network.backend import settle
+
+    settle(threads=2)

@@ -1,6 +1,7 @@
 import json
 
 from harness import bench
+from harness.network import bench as training_bench
 from harness.network.bench import operations_per_step
 
 
@@ -15,22 +16,26 @@ def test_every_part_is_timed_on_this_machine(harness):
 
 
 def test_training_and_inference_are_timed_by_the_tile(monkeypatch):
+    loops = list(training_bench._loops(2, gpu=False))
+    assert [loop.rows for loop in loops] == [1, 1, 2, 2] and [loop.threads for loop in loops] == [2, 2, 1, 1]
+    monkeypatch.setattr(training_bench, "_loops", lambda *_: [loops[0], loops[-1]])
     monkeypatch.setattr(bench.tiles, "SIZE", 32)
     monkeypatch.setattr(bench, "NETWORK", {"base": 2, "last": 2})
     measured = bench.train() + bench.infer()
     what = [line.what for line in measured]
     assert what[:2] == ["training, plain Keras Model.fit", "training, this loop"] and what[-1] == "inference"
-    assert "training, this loop, bfloat16" in what and any("side by side" in name for name in what)
+    assert "training, 2 rows side by side, a thread each, bfloat16" in what
     assert all(line.per == "tile" and line.seconds > 0 for line in measured)
     assert "of the peak" in measured[1].note and "times plain" in measured[2].note
 
 
 def test_operations_of_a_step_are_those_of_its_convolutions():
-    """One level of the smallest network by hand: 9 x 1 x 2 and 9 x 2 x 2 on 32 x 32 px, twice as much backward."""
-    operations = operations_per_step({"base": 2, "last": 2}, 32)
-    assert operations_per_step({"base": 2, "last": 2}, 64) == 4 * operations
-    first_two = 2 * 32 * 32 * (9 * 2 + 9 * 4)
-    assert 3 * first_two < operations < 30 * first_two
+    """Pixels and kernels of the smallest network on 32x32 px by hand, a transposed one counted by the pixels it reads."""
+    by_hand = {1024: [9 * 1 * 2, 9 * 2 * 2, 9 * 4 * 2, 9 * 2 * 2, 2 * 3], 256: [9 * 2 * 4, 9 * 4 * 4, 9 * 8 * 4, 9 * 4 * 4, 4 * 4 * 2],
+               64: [9 * 4 * 8, 9 * 8 * 8, 9 * 16 * 8, 9 * 8 * 8, 4 * 8 * 4], 4: [9 * 16 * 32, 9 * 32 * 32, 4 * 32 * 16],
+               16: [9 * 8 * 16, 9 * 16 * 16, 9 * 32 * 16, 9 * 16 * 16, 4 * 16 * 8]}
+    forward = sum(2 * pixels * sum(kernels) for pixels, kernels in by_hand.items())
+    assert operations_per_step({"base": 2, "last": 2}, 32) == 3 * forward - 2 * 1024 * 9 * 2
 
 
 def test_an_unknown_part_is_refused(harness):
