@@ -190,14 +190,15 @@ def _operations(layer):
     return 2 * int(np.prod(layer.kernel.shape)) * pixels.shape[1] * pixels.shape[2]
 
 
-def inference(network, size, batch=None, repeats=5):
+def inference(network, size, repeats=5):
     """Seconds per tile of predicting as the harness does it (median); see `training` for the parameters."""
-    from harness.network import backend, inference
+    from harness.network import backend
+    from harness.network.inference import tiles_at_once
     from harness.network.unet import unet
 
     model = unet(**network, size=size)
     model.jit_compile = backend.compiles_by_xla()
-    batch = batch or inference.tiles_at_once()
+    batch = tiles_at_once()
     rng, seconds = np.random.default_rng(0), []
     batches = rng.standard_normal((batch, size, size, 1)).astype(np.float32)
     for _ in range(repeats + 1):
