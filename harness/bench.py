@@ -8,7 +8,7 @@ import numpy as np
 from harness import tiles
 
 PARTS = ("classical", "scoring", "train", "infer")
-NETWORK = {"base": 16, "last": 32}
+NETWORK = {}  # the widths that the U-Net has when none are given
 
 
 class Measured(NamedTuple):

@@ -166,11 +166,11 @@ def _learn(spec, dataset, timings, say):
     load_backend(spec.schedule.threads)
     with _timed(timings, "labels"):
         training, validation = (labelled_tiles(dataset, split, spec) for split in ("training", "validation"))
-    model, history = _train(spec, training, validation, say)
+    model, history, best = _train(spec, training, validation, say)
     timings["training"] = sum(epoch["seconds"] for epoch in history)
     timings["step"] = float(np.median([epoch["seconds"] for epoch in history])) / spec.schedule.steps_per_epoch
     tracking.log_model(model, spec, dataset.read_image(dataset.splits["test"][0]))
-    say(f"best epoch {_best(history)['epoch']}; predicting the test fields")
+    say(f"best epoch {best}; predicting the test fields")
     with _timed(timings, "prediction"):
         predictions = [_predict(model, dataset.read_image(name)) for name in dataset.splits["test"]]
     return predictions
@@ -186,6 +186,7 @@ def labelled_tiles(dataset, split, spec):
 
 
 def _train(spec, training, validation, say):
+    from harness.network import states
     from harness.network.training import Schedule, train
 
     curves, schedule = tracking.curves(), spec.schedule
@@ -204,14 +205,10 @@ def _train(spec, training, validation, say):
                            spec.seed, STATES / spec.training_hash, on_epoch, on_step, say)
     for epoch in history:
         curves(epoch)
-    best = _best(history)
+    best = states.best(history)
     tracking.log_results({"best_epoch": best["epoch"], "best_val_loss": best["val_loss"]}, {},
                          lambda folder: pd.DataFrame(history).to_csv(folder / "history.csv", index=False))
-    return model, history
-
-
-def _best(history):
-    return min(history, key=lambda epoch: epoch["val_loss"])
+    return model, history, best["epoch"]
 
 
 def _predict(model, image):

@@ -63,7 +63,7 @@ def save(folder, network, optimiser, history):
         shutil.rmtree(partial, ignore_errors=True)
         raise
     for old in _whole_epochs(folder)[:-2]:
-        if old != _epoch(folder, best_epoch(history)):
+        if old != _epoch(folder, best(history)["epoch"]):
             shutil.rmtree(old)
 
 
@@ -107,12 +107,12 @@ def load_best(folder, network, history):
 
 def best_weights(folder, history):
     """File with the weights of the best epoch."""
-    return _epoch(folder, best_epoch(history)) / "weights.npz"
+    return _epoch(folder, best(history)["epoch"]) / "weights.npz"
 
 
-def best_epoch(history):
-    """Number of the epoch with the smallest validation loss."""
-    return min(history, key=lambda record: record["val_loss"])["epoch"]
+def best(history):
+    """Record of the epoch with the smallest validation loss."""
+    return min(history, key=lambda record: record["val_loss"])
 
 
 def assign(variables, arrays):

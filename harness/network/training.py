@@ -247,6 +247,7 @@ class _Keeper(keras.callbacks.Callback):
 
     def on_train_begin(self, logs=None):
         self.began, self.before = time.perf_counter(), len(self.history) * self.schedule.steps_per_epoch
+        self.at_once = per_dispatch(self.schedule.steps_per_epoch)
 
     def on_epoch_begin(self, epoch, logs=None):
         self.epoch_began = time.perf_counter()
@@ -255,7 +256,7 @@ class _Keeper(keras.callbacks.Callback):
         if not self.on_step:
             return
         now, schedule = time.perf_counter(), self.schedule
-        step = (batch + 1) * per_dispatch(schedule.steps_per_epoch)
+        step = (batch + 1) * self.at_once
         done = len(self.history) * schedule.steps_per_epoch + step
         left = (schedule.epochs * schedule.steps_per_epoch - done) * (now - self.began) / (done - self.before)
         self.on_step(Moment(len(self.history) + 1, step, float(logs["loss"]),
