@@ -5,6 +5,7 @@ from collections import deque
 from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager, nullcontext
 from functools import cache
+from itertools import islice
 from multiprocessing import current_process, get_context
 from threading import Thread
 
@@ -12,7 +13,9 @@ from harness.errors import HarnessError
 
 _pools = {}
 RETRIES = 2  # of a task whose process was killed
-AHEAD = 1000  # fields handed out before the first result is taken: work for hundreds of workers, little memory
+AHEAD = 1000  # tasks handed out before the first result is taken: work for hundreds of workers, little memory
+TASKS = 100  # of a small job; a task costs Dask milliseconds
+FIELDS = 32  # in a task at most: what a killed worker costs
 
 
 def over_fields(function, *columns, workers=None, scheduler=None):
@@ -40,7 +43,8 @@ def over_fields(function, *columns, workers=None, scheduler=None):
         yield from map(function, *columns)
         return
     try:
-        yield from _in_order(_cluster(scheduler) if scheduler else _pool(workers), function, columns)
+        for results in _in_order(_cluster(scheduler) if scheduler else _pool(workers), function, columns):
+            yield from results
     except BrokenExecutor:
         _pools.clear()
         raise
@@ -48,13 +52,18 @@ def over_fields(function, *columns, workers=None, scheduler=None):
 
 def _in_order(executor, function, columns):
     """`Executor.map` hands out everything at once, so its memory grows with the number of fields."""
-    handed_out = deque()
-    for arguments in zip(*columns, strict=True):
+    fields, handed_out = zip(*columns, strict=True), deque()
+    size = min(max(1, len(columns[0]) // TASKS), FIELDS)
+    while some := list(islice(fields, size)):
         if len(handed_out) == AHEAD:
             yield handed_out.popleft().result()
-        handed_out.append(executor.submit(function, *arguments))
+        handed_out.append(executor.submit(_each, function, some))
     while handed_out:
         yield handed_out.popleft().result()
+
+
+def _each(function, fields):
+    return [function(*field) for field in fields]
 
 
 def _pool(workers):

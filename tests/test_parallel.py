@@ -114,6 +114,10 @@ def test_no_more_fields_are_handed_out_than_are_needed(monkeypatch):
     assert list(results) == list(range(1, 50))
 
 
+def test_fields_come_in_order_where_a_task_holds_several():
+    assert list(parallel.over_fields(divmod, range(777), [10] * 777, workers=2)) == [divmod(n, 10) for n in range(777)]
+
+
 class _Watched(list):
     """The numbers -0 to -49, and which of them were asked for."""
 
