@@ -76,7 +76,7 @@ def _pool(workers):
     return _pools[workers]
 
 
-def as_they_end(function, tasks, broken, workers=1, scheduler=None):
+def as_they_end(function, tasks, broken, workers=1, scheduler=None, gpu=False):
     """Do long tasks side by side; where a process is killed, what it had not done is done again.
 
     Parameters
@@ -90,7 +90,9 @@ def as_they_end(function, tasks, broken, workers=1, scheduler=None):
     workers : int
         Tasks at a time, each in a fresh process of this machine.
     scheduler : str, optional
-        Address of a Dask scheduler; its workers then do the tasks. Where workers offer a GPU, each task asks for one.
+        Address of a Dask scheduler; its workers then do the tasks.
+    gpu : bool
+        Where workers of the scheduler offer a GPU, each task asks for one.
 
     Yields
     ------
@@ -99,7 +101,7 @@ def as_they_end(function, tasks, broken, workers=1, scheduler=None):
     """
     for _ in range(1 + RETRIES):
         left = []
-        with _fresh(workers) if not scheduler else nullcontext(_cluster(scheduler, _gpu(scheduler))) as executor:
+        with nullcontext(_cluster(scheduler, _gpu(scheduler) if gpu else None)) if scheduler else _fresh(workers) as executor:
             running = {executor.submit(_alone, function, *task): task for task in tasks}
             for future in as_completed(running):
                 if _is_lost(future.exception()):

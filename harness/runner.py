@@ -80,8 +80,9 @@ def _one_by_one(specs, dataset, say, parents):
 
 def _side_by_side(specs, dataset, say, parents, workers, scheduler):
     with parallel.listening(say, scheduler) as lines:
-        tasks = [(spec, dataset, tracking.uri(), parents[spec.row], lines) for spec in specs]
-        yield from parallel.as_they_end(_in_worker, tasks, _lost, workers, scheduler)
+        for method in ("classical", "network"):
+            tasks = [(spec, dataset, tracking.uri(), parents[spec.row], lines) for spec in specs if spec.method == method]
+            yield from parallel.as_they_end(_in_worker, tasks, _lost, workers, scheduler, gpu=method == "network")
 
 
 def _in_worker(spec, dataset, uri, parent, lines):

@@ -77,6 +77,22 @@ def test_labels_made_on_a_cluster_are_those_of_one_process(harness, images, clus
         assert path.read_bytes() == (tmp_path / "far" / path.name).read_bytes()
 
 
+def test_a_classical_row_asks_for_no_gpu(harness, fields, cluster):
+    address, start_worker = cluster
+    start_worker("--resources", "GPU=0")  # there are GPUs, and all are taken
+    assert harness("run", "classical-shape-shape", "--dataset", fields, "--scheduler", address)[0] == 0
+
+
+def test_tasks_for_a_gpu_go_where_one_is(cluster, tmp_path):
+    address, start_worker = cluster
+    start_worker()
+    offers = start_worker("--resources", "GPU=1")
+    parallel.connect(address).wait_for_workers(2, timeout=60)
+    tasks = [(tmp_path, number) for number in range(4)]
+    done = list(parallel.as_they_end(process_of, tasks, None, scheduler=address, gpu=True))
+    assert sorted(done) == [(number, offers.pid) for number in range(4)]
+
+
 def test_a_killed_worker_costs_what_it_had_in_hand(cluster, tmp_path):
     address, start_worker = cluster
     killed, started = start_worker(), tmp_path / "started"
