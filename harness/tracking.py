@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import re
 import tempfile
 from contextlib import contextmanager, nullcontext, suppress
 from importlib.metadata import version
@@ -21,6 +22,8 @@ from harness.errors import HarnessError
 from harness.machine import machine
 
 DEFAULT_URI = "sqlite:///mlflow.db"
+SERVERS = ("http://", "https://")
+DATABASES = ("postgresql", "mysql", "mssql")
 TAG = "harness."
 PARENT = "mlflow.parentRunId"
 RESUMABLE = ("running", "failed", "killed", "scheduled")
@@ -75,14 +78,13 @@ def connect(uri=None):
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
-        if uri.startswith(("http://", "https://")):
-            _ask_server(uri)
+        _ask(uri)
         mlflow.set_tracking_uri(uri)
         mlflow.search_experiments(max_results=1)
     except Exception as error:  # every kind of store fails in its own way, and all of them mean the same to people
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise HarnessError(f"tracking store {uri} cannot be reached ({reason}); "
-                           "check the address or give another one with --tracking-uri") from error
+        raise HarnessError(_without_password(f"tracking store {uri} cannot be reached ({reason}); "
+                           "check the address or give another one with --tracking-uri")) from error
     return uri
 
 
@@ -97,11 +99,20 @@ def _absolute(uri):
     return uri if path == uri else f"sqlite:///{Path(path).resolve()}"
 
 
-def _ask_server(uri):
-    """MLflow itself asks a dead server again for minutes."""
-    import requests
+def _without_password(text):
+    return re.sub(r"(://[^/\s:@]*):[^/\s]*@", r"\1:***@", text)
 
-    requests.get(uri.rstrip("/") + "/health", timeout=5).raise_for_status()
+
+def _ask(uri):
+    """MLflow itself asks a dead server or database again for minutes."""
+    if uri.startswith(SERVERS):
+        import requests
+
+        requests.get(uri.rstrip("/") + "/health", timeout=5).raise_for_status()
+    elif uri.startswith(DATABASES):
+        from sqlalchemy import create_engine
+
+        create_engine(uri).connect().close()
 
 
 def suite():
@@ -114,13 +125,18 @@ def _experiment(name):
     known = mlflow.get_experiment_by_name(name)
     if known:
         return known.experiment_id
-    uri = mlflow.get_tracking_uri()
-    local = uri.startswith("sqlite:///")
-    beside = Path(uri.removeprefix("sqlite:///")).parent / "mlartifacts"
     try:
-        return mlflow.create_experiment(name, artifact_location=(beside / name).as_uri() if local else None)
+        return mlflow.create_experiment(name, artifact_location=_artifact_location(mlflow.get_tracking_uri(), name))
     except MlflowException:  # another process made it in between
         return mlflow.get_experiment_by_name(name).experiment_id
+
+
+def _artifact_location(uri, name):
+    """A server knows where artefacts go. Those of a file stand beside it, those of a database in the working folder."""
+    if uri.startswith(SERVERS):
+        return None
+    beside = Path(uri.removeprefix("sqlite:///")).parent if uri.startswith("sqlite:///") else Path.cwd()
+    return (beside / "mlartifacts" / name).as_uri()
 
 
 def row_run(spec):

@@ -210,6 +210,8 @@ def test_everything_wrong_with_a_folder_is_listed_at_once(harness, fields, tmp_p
     (("data", "--dataset", "bbbc039", "--data-dir", "nowhere"), "nowhere"),
     (("list", "--file", "nowhere.toml"), "nowhere.toml: cannot be read"),
     (("report", "--tracking-uri", "http://127.0.0.1:9"), "tracking store http://127.0.0.1:9 cannot be reached"),
+    (("report", "--tracking-uri", "http://me:secret@127.0.0.1:9"), "tracking store http://me:***@127.0.0.1:9 cannot be reached"),
+    (("report", "--tracking-uri", "postgresql+psycopg2://me:secret@127.0.0.1:9/x"), "//me:***@127.0.0.1:9/x cannot be reached"),
     (("report", "--tracking-uri", "sqlite:////dev/null/mlflow.db"), "cannot be reached"),
     (("report", "--tracking-uri", "gopher://x"), "cannot be reached"),
 ])
