@@ -108,18 +108,19 @@ def list_rows(dataset: Dataset = "synthetic", data_dir: DataDir = None, profile:
               tracking_uri: TrackingUri = None, file: File = None, as_json: AsJson = False):
     """Every row of the registry with the state of its runs."""
     session = _Session(dataset, data_dir, profile, tracking_uri, file)
-    states = session.states()
+    results = session.results()
     if as_json:
-        print(json.dumps([{"row": row, **session.registry.rows[row].model_dump(), "state": state}
-                          for row, state in states.items()], indent=1))
+        print(json.dumps([{"row": row, **result.row.model_dump(), "state": _state(result)}
+                          for row, result in results.items()], indent=1))
         return
     table = Table(Column("row", no_wrap=True), Column("title", overflow="fold"), Column("labels", overflow="fold"),
                   f"{session.dataset.name}, {session.profile}", box=None)
-    for row, state in states.items():
-        table.add_row(row, session.registry.rows[row].title, session.registry.rows[row].labels, state)
+    for row, result in results.items():
+        table.add_row(row, result.row.title, result.row.labels, _state(result))
     console.print(table)
-    for row in (row for row, state in states.items() if state == "not available"):
-        console.print(f"{row}: not available, {escape(session.missing(row))}")
+    for row, result in results.items():
+        if result.missing and not result.runs:
+            console.print(f"{row}: not available, {escape(result.missing)}")
 
 
 @app.command()
@@ -165,7 +166,7 @@ def _listed(values):
 def data(dataset: Dataset = "synthetic", data_dir: DataDir = None, file: File = None, as_json: AsJson = False):
     """What a data set holds and which rows lack something. Refuses one that is incomplete, altered or wrong."""
     from harness.datasets import is_folder, open_dataset, problems, summary, unused
-    from harness.registry import load_registry, not_available
+    from harness.registry import load_registry, unavailable
 
     wrong = problems(Path(dataset)) if is_folder(dataset) else []
     for line in wrong:
@@ -173,9 +174,8 @@ def data(dataset: Dataset = "synthetic", data_dir: DataDir = None, file: File = 
     if wrong:
         raise typer.Exit(2)
     opened, registry = open_dataset(dataset, data_dir), load_registry(file)
-    reasons = {row: not_available(entry, opened) for row, entry in registry.rows.items()}
     found = summary(opened) | {"unused": unused(Path(dataset)) if is_folder(dataset) else [],
-                               "not_available": {row: why for row, why in reasons.items() if why}}
+                               "not_available": unavailable(registry, opened)}
     if as_json:
         print(json.dumps(found, indent=1))
         return
@@ -417,19 +417,12 @@ class _Session:
         return [run for run in tracking.runs()
                 if run.dataset == self.dataset.name and run.profile in (self.profile, EXTERNAL)]
 
-    def states(self):
-        """The state of every row, as the report would judge it."""
+    def results(self):
+        """Every row with its runs, as the report would judge them."""
+        from harness.registry import unavailable
         from harness.report.results import collect
 
-        results = collect(self.registry, self.spec, self.runs())
-        return {row: "not available" if not result.runs and self.missing(row) else _state(result)
-                for row, result in results.items()}
-
-    def missing(self, row):
-        """What a row needs and is not there, or None."""
-        from harness.registry import not_available
-
-        return not_available(self.registry.rows[row], self.dataset)
+        return collect(self.registry, self.spec, self.runs(), unavailable(self.registry, self.dataset))
 
     def report(self, out, **options):
         from harness import report, tracking

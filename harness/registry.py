@@ -273,6 +273,12 @@ def not_available(row, dataset):
     return None
 
 
+def unavailable(registry, dataset):
+    """The rows of a registry that a data set has not all for: id to what is missing, see `not_available`."""
+    reasons = {row: not_available(entry, dataset) for row, entry in registry.rows.items()}
+    return {row: why for row, why in reasons.items() if why}
+
+
 def _unlabelled(source, names, dataset):
     if is_folder(source):
         return [name for name in names if not stored(source, name)], f"label image in {source.removeprefix(FOLDER)}"

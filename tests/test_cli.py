@@ -27,11 +27,11 @@ def results_rows(results):
 
 
 def test_reproduce_runs_every_row_records_it_and_writes_the_tables(harness, fields, tiny, tmp_path):
-    code, out, err = harness("reproduce", "--dataset", fields, "--file", tiny, "--predictions", *SMOKE)
+    code, _, err = harness("reproduce", "--dataset", fields, "--file", tiny, "--predictions", *SMOKE)
     assert code == 0, err
     done = runs()
-    assert {run.row for run in done} == set(json.loads(harness("list", "--json", "--dataset", fields, "--file", tiny,
-                                                               *SMOKE)[1])[i]["row"] for i in range(7))
+    listed = json.loads(harness("list", "--json", "--dataset", fields, "--file", tiny, *SMOKE)[1])
+    assert {run.row for run in done} == {row["row"] for row in listed} and len(listed) == 7
     assert all(run.state == "finished" for run in done)
 
     results = json.loads((tmp_path / "report" / "results.json").read_text())
@@ -108,6 +108,9 @@ def test_without_masks_to_learn_from_every_row_but_the_manual_one_still_trains(h
     assert sorted(run.row for run in runs() if run.state == "finished") == [
         "classical-intensity-intensity", "classical-intensity-shape", "classical-shape-intensity",
         "classical-shape-shape", "network-consensus", "network-shape-intensity"]
+    report = (tmp_path / "report" / "report.md").read_text()
+    assert "| not available |" in report and "not run" not in report
+    assert "- DL trained on manual labels: not available, 3 training fields of unannotated have no mask" in report
 
 
 def test_an_interrupted_row_goes_on_in_the_same_run(harness, fields, tiny, monkeypatch):

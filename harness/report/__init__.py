@@ -12,6 +12,7 @@ import pandas as pd
 
 from harness import objects, tracking
 from harness.errors import HarnessError
+from harness.registry import unavailable
 from harness.report import claims, html, markdown, tables
 from harness.report.rescoring import rescore_all, same_prediction
 from harness.report.results import METRICS, collect, read_all, runs_of, same_hash, stack
@@ -90,7 +91,7 @@ def _check_names(names):
 
 def gather(registry, resolve, dataset, profile, runs, recompute=False):
     """Everything a report says, as DataFrames, by name; nothing is drawn or written yet."""
-    results = collect(registry, resolve, runs, same_prediction if recompute else same_hash)
+    results = collect(registry, resolve, runs, unavailable(registry, dataset), same_prediction if recompute else same_hash)
     results, tables_of = _sources(results, dataset, recompute)
     stored = {name: tables_of(name, results) for name in ("per_field", "sensitivity")}
     of_objects = _with_objects(stored["per_field"])

@@ -105,10 +105,14 @@ def _tables(content):
         about = "".join(text for key, text in (("dice", DICE), ("jaccard", JACCARD))
                         if any(metric.startswith(key) for metric in table.metrics))
         parts.append(f"## Table {number}. {table.title}\n\n{about}{to_markdown(score_table(cells))}")
-    missing = [f"- {result.row.title}, seed {run.seed}: {why}, run `{run.run_id[:8]}`{_failure(run)}"
-               for result in content["results"].values() for run, why in result.left_out]
-    left_out = ["Not in the tables:\n\n" + "\n".join(missing)] if missing else []
-    return "\n\n".join([*parts, NOTES + _published(content), *left_out])
+    return "\n\n".join([*parts, NOTES + _published(content), *_left_out(content["results"].values())])
+
+
+def _left_out(results):
+    lines = [f"- {result.row.title}: not available, {result.missing}" for result in results if result.missing and not result.runs]
+    lines += [f"- {result.row.title}, seed {run.seed}: {why}, run `{run.run_id[:8]}`{_failure(run)}"
+              for result in results for run, why in result.left_out]
+    return ["Not in the tables:\n\n" + "\n".join(lines)] if lines else []
 
 
 def _published(content):

@@ -24,17 +24,22 @@ class RowResults(NamedTuple):
         The newest finished run of each seed whose spec is the current one, by seed.
     left_out : list of (Run, str)
         The newest run of every other seed, and why it does not count: its state, or "stale".
+    missing : str or None
+        What the data set lacks that the row needs.
     """
 
     name: str
     row: Row
     runs: list
     left_out: list
+    missing: str | None = None
 
     @property
     def state(self):
         """"done", or in one word why there is no number."""
-        return "done" if self.runs else self.left_out[0][1] if self.left_out else "not run"
+        if self.runs:
+            return "done"
+        return self.left_out[0][1] if self.left_out else "not available" if self.missing else "not run"
 
 
 def same_hash(run, spec):
@@ -42,7 +47,7 @@ def same_hash(run, spec):
     return run.spec_hash == spec.hash
 
 
-def collect(registry, resolve, runs, same=same_hash):
+def collect(registry, resolve, runs, missing, same=same_hash):
     """Choose the runs that count.
 
     Parameters
@@ -52,6 +57,8 @@ def collect(registry, resolve, runs, same=same_hash):
         (row, seed) to the current Spec.
     runs : list of harness.tracking.Run
         Of one data set and profile, the newest first.
+    missing : dict of str to str
+        Rows that are not available, see `harness.registry.unavailable`.
     same : callable
         (run, current Spec) to whether the run is still what the spec says.
 
@@ -65,10 +72,11 @@ def collect(registry, resolve, runs, same=same_hash):
         if run.row in newest:
             key = run.seed if registry.rows[run.row].method == "network" else 0
             newest[run.row].setdefault(key, []).append(run)
-    return {name: _choose(name, registry.rows[name], seeds, resolve, same) for name, seeds in newest.items()}
+    return {name: RowResults(name, registry.rows[name], *_choose(name, seeds, resolve, same), missing.get(name))
+            for name, seeds in newest.items()}
 
 
-def _choose(name, row, seeds, resolve, same):
+def _choose(name, seeds, resolve, same):
     counted, left_out = [], []
     for _, candidates in sorted(seeds.items()):
         specs = {seed: resolve(name, seed) for seed in {run.seed for run in candidates}}
@@ -78,7 +86,7 @@ def _choose(name, row, seeds, resolve, same):
         else:
             last = candidates[0]
             left_out.append((last, "stale" if last.state == "finished" else last.state))
-    return RowResults(name, row, counted, left_out)
+    return counted, left_out
 
 
 def read_csv(run, path):

@@ -71,7 +71,7 @@ def test_a_stopped_training_goes_on_to_the_same_bits(tmp_path):
 
 def test_a_finished_training_is_only_read(tmp_path):
     _, history = train(squares(3), squares(3), schedule(epochs=1), NETWORK, 0, tmp_path)
-    model, again = train(squares(3), squares(3), schedule(epochs=1), NETWORK, 0, tmp_path, pytest.fail)
+    _, again = train(squares(3), squares(3), schedule(epochs=1), NETWORK, 0, tmp_path, pytest.fail)
     assert again == history == json.loads((tmp_path / "epoch-001" / "history.json").read_text())
 
 

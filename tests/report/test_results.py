@@ -10,7 +10,7 @@ def test_newest_finished_run_of_the_current_spec_counts(book, resolve, seven):
     newer = older._replace(run_id="newer")
     failed = older._replace(run_id="failed", state="failed")
     outdated = older._replace(run_id="outdated", spec_hash="another")
-    result = collect(book, resolve, [failed, outdated, newer, older])[older.row]
+    result = collect(book, resolve, [failed, outdated, newer, older], {})[older.row]
     assert [run.run_id for run in result.runs] == ["newer"]
     assert result.left_out == [] and result.state == "done"
 
@@ -18,12 +18,12 @@ def test_newest_finished_run_of_the_current_spec_counts(book, resolve, seven):
 @pytest.mark.parametrize(("change", "state"), [
     ({"spec_hash": "another"}, "stale"), ({"state": "failed"}, "failed"), ({"state": "running"}, "running")])
 def test_a_row_without_a_number_says_why(book, resolve, seven, change, state):
-    result = collect(book, resolve, [seven[0]._replace(**change)])[seven[0].row]
+    result = collect(book, resolve, [seven[0]._replace(**change)], {})[seven[0].row]
     assert (result.runs, result.state) == ([], state)
 
 
 def test_rows_without_runs_are_not_run_and_strangers_are_passed_over(book, resolve, seven):
-    results = collect(book, resolve, [seven[0]._replace(row="somebody-elses")])
+    results = collect(book, resolve, [seven[0]._replace(row="somebody-elses")], {})
     assert {result.state for result in results.values()} == {"not run"}
     assert list(results) == list(book.rows)
 
@@ -34,7 +34,7 @@ def test_seeds_of_a_network_row_count_each_and_of_a_classical_row_once(book, res
                 for seed in (2, 1)]
 
     network, classical = seven[0], seven[3]
-    results = collect(book, resolve, seeds(network) + seeds(classical))
+    results = collect(book, resolve, seeds(network) + seeds(classical), {})
     assert [run.seed for run in results[network.row].runs] == [1, 2]
     assert len(results[classical.row].runs) == 1
 
@@ -44,13 +44,13 @@ def test_tables_of_runs_stand_one_below_the_other(tmp_path, book, resolve, seven
     for at, text in enumerate(("a,b\n1,x\n2,\n", "b,a\r\ny,3\r\n")):
         (tmp_path / str(at)).mkdir()
         (tmp_path / str(at) / "t.csv").write_bytes(text.encode())
-    table = read_all(collect(book, resolve, [one, other, bare]), "t.csv")
+    table = read_all(collect(book, resolve, [one, other, bare], {}), "t.csv")
     assert table["row"].tolist() == [one.row, one.row, other.row]
     assert table["a"].tolist() == [1, 2, 3] and table["b"].fillna("").tolist() == ["x", "", "y"]
 
 
 def test_ratios_of_sums_are_the_metrics_of_the_runs(book, resolve, seven):
-    terms = ratios(read_all(collect(book, resolve, seven), "per_tile.csv"))
+    terms = ratios(read_all(collect(book, resolve, seven, {}), "per_tile.csv"))
     for run in seven:
         for metric, table in terms.items():
             above, below = table.loc[run.row].sum()
