@@ -45,6 +45,18 @@ def test_the_registry_of_the_guide_is_one(tmp_path):
     assert len({row.labels for row in rows.values() if row.method == "network"}) >= 3
 
 
+def test_every_link_between_the_pages_leads_somewhere():
+    pages = [TOP / "README.md", TOP / "CONTRIBUTING.md", *(TOP / "docs").glob("*.md")]
+    links = [(page, *link) for page in pages for link in re.findall(r"\]\((?!\w+:)([^)#]*)#?([^)]*)\)", page.read_text())]
+    assert len(links) > 20
+    for page, path, anchor in links:
+        target = page.parent / path if path else page
+        assert target.exists(), (page.name, path)
+        if anchor:
+            headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE)
+            assert anchor in [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings], (page.name, anchor)
+
+
 def test_no_data_and_no_machine_path_is_committed():
     files = subprocess.run(["git", "ls-files"], cwd=TOP, capture_output=True, text=True)
     if files.returncode:

@@ -1,5 +1,7 @@
 """What people find in MLflow: a run per row over a run per seed, its data, its model, and where all of that stands."""
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -67,13 +69,23 @@ def _the_model_is_a_function_of_images(run):
             "image = np.random.default_rng(0).integers(0, 255, (90, 130)); "
             "found = [model.predict(image.astype(dtype)) for dtype in ('uint8', 'uint16', 'float32')]; "
             "assert all(nuclei.shape == (90, 130) and nuclei.dtype == np.int32 for nuclei in found); "
-            "import harness; print(harness.__file__)")
+            "np.save('nuclei.npy', found[0]); import harness; print(harness.__file__)")
     said = subprocess.run([sys.executable, "-P", "-c", code, mlflow.get_tracking_uri()], capture_output=True, text=True,
                           env={"PATH": "", "TF_CPP_MIN_LOG_LEVEL": "3"})
     assert said.returncode == 0, said.stderr
     assert Path(said.stdout.splitlines()[-1]).is_relative_to(Path.cwd())
     pinned = mlflow.pyfunc.get_model_dependencies(chosen.source)
     assert "tensorflow==" in Path(pinned).read_text()
+    _so_it_is_for_mlflow_models_predict(chosen, np.load("nuclei.npy"))
+
+
+def _so_it_is_for_mlflow_models_predict(chosen, nuclei):
+    image = np.random.default_rng(0).integers(0, 255, (90, 130))
+    Path("image.json").write_text(json.dumps({"inputs": image.tolist()}))
+    subprocess.run([sys.executable, "-m", "mlflow", "models", "predict", "-m", f"models:/network-consensus/{chosen.version}",
+                    "-i", "image.json", "-t", "json", "-o", "nuclei.json", "--env-manager", "local"], check=True,
+                   env=os.environ | {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri()})
+    np.testing.assert_array_equal(json.loads(Path("nuclei.json").read_text())["predictions"], nuclei)
 
 
 def test_a_run_from_before_there_were_runs_of_rows_is_taken_in(harness, fields):
