@@ -14,7 +14,7 @@ from harness.network.start import load_backend
 from harness.parallel import over_fields
 from harness.postprocess import nuclei_from_class_map
 
-COLUMNS = {"label": "label", "area": "area", "centroid-0": "y", "centroid-1": "x", "intensity_mean": "intensity_mean",
+COLUMNS = {"label": "label", "num_pixels": "area", "centroid-0": "y", "centroid-1": "x", "intensity_mean": "intensity_mean",
            "intensity_min": "intensity_min", "intensity_max": "intensity_max"}
 
 
@@ -86,5 +86,5 @@ def properties(nuclei, image):
         One line per nucleus: label, area (px), y and x of the centroid (px, from 0 at the first row and column), and
         the mean, smallest and largest intensity.
     """
-    wanted = ("label", "area", "centroid", "intensity_mean", "intensity_min", "intensity_max")
+    wanted = ("label", "num_pixels", "centroid", "intensity_mean", "intensity_min", "intensity_max")
     return pd.DataFrame(regionprops_table(nuclei, image, properties=wanted)).rename(columns=COLUMNS)
