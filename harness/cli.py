@@ -355,7 +355,7 @@ class _Session:
         """The registry has the rows of its file, and those that `harness score` added, as they were scored last."""
         from harness.registry import EXTERNAL, external
 
-        scored = [run for run in self.runs() if (run.profile, run.state) == (EXTERNAL, "finished")]
+        scored = [run for run in self.runs(EXTERNAL) if run.state == "finished"]
         for run in reversed(scored):
             self.registry = external(self.registry, run.row, run.tags["harness.labels"], run.params["settings.digest"])
 
@@ -410,24 +410,26 @@ class _Session:
         if self.folder:
             keep_splits(self.dataset, self.folder)
 
-    def runs(self):
+    def runs(self, *profiles):
         from harness import tracking
-        from harness.registry import EXTERNAL
 
-        return [run for run in tracking.runs()
-                if run.dataset == self.dataset.name and run.profile in (self.profile, EXTERNAL)]
+        return [run for profile in profiles for run in tracking.runs_of_profile(profile)
+                if run.dataset == self.dataset.name]
 
     def results(self):
         """Every row with its runs, as the report would judge them."""
-        from harness.registry import unavailable
+        from harness.registry import EXTERNAL, unavailable
         from harness.report.results import collect
 
-        return collect(self.registry, self.spec, self.runs(), unavailable(self.registry, self.dataset))
+        runs = self.runs(self.profile, EXTERNAL)
+        return collect(self.registry, self.spec, runs, unavailable(self.registry, self.dataset))
 
     def report(self, out, **options):
         from harness import report, tracking
+        from harness.registry import EXTERNAL
 
-        report.write(self.registry, self.spec, self.dataset, self.profile, self.runs(), out, **options)
+        runs = self.runs(self.profile, EXTERNAL)
+        report.write(self.registry, self.spec, self.dataset, self.profile, runs, out, **options)
         tracking.log_report(out)
         console.print(f"wrote {out / 'report.md'}")
 

@@ -88,11 +88,14 @@ def label_field(source, settings, image, nuclei):
     HarnessError
         Manual labels are asked for where there are none.
     """
+    from harness.classical.agreement import consensus
+    from harness.classical.primary_objects import identify
+
     nothing = np.zeros(image.shape, bool)
     if source == "manual":
         if nuclei is None:
             raise HarnessError("this field has no manual labels; add its mask or choose another label source")
         return nuclei, nothing
     if source == "consensus":
-        return classical.consensus(image, _settings(settings))
-    return classical.identify(image, source.removeprefix(CELLPROFILER), _settings(settings)), nothing
+        return consensus(image, _settings(settings))
+    return identify(image, source.removeprefix(CELLPROFILER), _settings(settings)), nothing

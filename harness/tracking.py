@@ -379,6 +379,11 @@ def runs(filter_string=f"tags.`{TAG}spec_hash` != ''"):
     return [_run(run) for run in _search(filter_string)]
 
 
+def runs_of_profile(profile):
+    """The runs of a profile, of whatever data set, the newest first."""
+    return runs(f"tags.`{TAG}spec_hash` != '' and tags.`{TAG}profile` = '{profile}'")
+
+
 def _search(filter_string):
     experiments = [experiment.experiment_id for experiment in mlflow.search_experiments()]
     token = None

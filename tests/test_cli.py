@@ -187,7 +187,7 @@ def test_list_says_which_seeds_are_missing(harness, fields, monkeypatch):
                             spec_hash=json.loads(harness("describe", "network-manual", "--dataset", fields, "--seed",
                                                          seed, "--json")[1])["spec_hash"])
                for seed, state in ((0, "finished"), (1, "finished"), (2, "failed"))]
-    monkeypatch.setattr(tracking, "runs", lambda: [run, *network])
+    monkeypatch.setattr(tracking, "runs_of_profile", lambda profile: [run, *network] if profile == run.profile else [])
     states = {entry["row"]: entry["state"] for entry in json.loads(harness("list", "--json", "--dataset", fields)[1])}
     assert states["network-manual"] == "finished, n = 2; seed 2 failed"
     assert states["classical-shape-shape"] == "finished, n = 1" and states["network-consensus"] == "not run"

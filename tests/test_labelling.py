@@ -3,7 +3,8 @@ import pytest
 import tifffile
 from imageio.v3 import imwrite
 
-from harness import classical
+from harness.classical import Settings
+from harness.classical.primary_objects import identify
 from harness.datasets import open_dataset
 
 NAMES = open_dataset("synthetic").splits["test"][:2]
@@ -27,7 +28,7 @@ def test_label_images_of_the_same_stem_are_those_of_the_source(harness, images, 
         image = tifffile.imread(file) if file.suffix == ".tif" else None
         assert labels.dtype == np.uint16 and labels.max() >= 3
         if image is not None:
-            np.testing.assert_array_equal(labels, classical.identify(image, "shape/shape"))
+            np.testing.assert_array_equal(labels, identify(image, "shape/shape"))
 
 
 def test_consensus_adds_what_to_ignore_and_workers_change_nothing(harness, images, tmp_path):
@@ -41,8 +42,8 @@ def test_consensus_adds_what_to_ignore_and_workers_change_nothing(harness, image
 def test_settings_are_taken_and_checked(harness, images, tmp_path):
     assert harness("label", "cellprofiler:shape/shape", images, "large", "--set", "min_diameter=18")[0] == 0
     labels = tifffile.imread(tmp_path / "large" / f"{NAMES[0]}.tif")
-    expected = classical.identify(tifffile.imread(images / f"{NAMES[0]}.tif"), "shape/shape",
-                                  classical.Settings(min_diameter=18))
+    expected = identify(tifffile.imread(images / f"{NAMES[0]}.tif"), "shape/shape",
+                        Settings(min_diameter=18))
     np.testing.assert_array_equal(labels, expected)
 
 

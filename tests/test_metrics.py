@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
 from harness import classical, metrics, tiles
+from harness.classical.primary_objects import identify_all
 from harness.classmap import BACKGROUND, NUCLEUS, SEPARATION, class_map
 from harness.datasets import open_dataset
 from harness.errors import HarnessError
@@ -338,7 +339,7 @@ def test_classical_rows_on_the_test_fields():
     dataset = open_dataset("bbbc039", Path(os.environ["HARNESS_DATA_DIR"]))
     for field in dataset.splits["test"]:
         truth = dataset.read_nuclei(field)
-        for name, labels in classical.identify_all(dataset.read_image(field)).items():
+        for name, labels in identify_all(dataset.read_image(field)).items():
             pairs = list(zip(tiles.cut(truth), tiles.cut(labels), strict=True))
             paper.setdefault(name, []).extend(match(g, r, "paper") for g, r in pairs)
             equal.setdefault(name, []).append(match(truth, nuclei_from_class_map(class_map(labels)), "equal"))

@@ -1,9 +1,10 @@
-"""CellProfiler's IdentifyPrimaryObjects: classical label images of nuclei."""
+"""CellProfiler's IdentifyPrimaryObjects: classical label images of nuclei.
 
-from harness.classical.agreement import consensus
-from harness.classical.primary_objects import identify, identify_all
+`primary_objects` and `agreement` make label images; they import numba, which whoever only names settings need not wait for.
+"""
+
 from harness.classical.settings import CONFIGURATIONS, Settings
 
 VERSION = 1
 
-__all__ = ["CONFIGURATIONS", "VERSION", "Settings", "consensus", "identify", "identify_all"]
+__all__ = ["CONFIGURATIONS", "VERSION", "Settings"]

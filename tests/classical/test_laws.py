@@ -8,8 +8,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from harness.classical import CONFIGURATIONS, Settings, consensus, identify, identify_all
+from harness.classical import CONFIGURATIONS, Settings
+from harness.classical.agreement import consensus
 from harness.classical.components import label
+from harness.classical.primary_objects import identify, identify_all
 from harness.classical.foreground import foreground, smooth
 from harness.classical.primary_objects import grey
 from harness.classical.thresholds import threshold

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from harness.classical import CONFIGURATIONS, Settings, identify_all
+from harness.classical import CONFIGURATIONS, Settings
+from harness.classical.primary_objects import identify_all
 from harness.classical.primary_objects import grey
 from harness.classical.thresholds import threshold
 
