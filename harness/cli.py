@@ -221,14 +221,16 @@ def label(source: Annotated[str, typer.Argument(help="cellprofiler:<seeds>/<line
 def segment(model: Annotated[str, typer.Argument(help="id of a run with a trained network, or models:/NAME/VERSION")],
             images: Annotated[Path, typer.Argument(help="folder of TIFF or PNG images")],
             out: Annotated[Path, typer.Argument(help="folder of the label images and tables, a .tif and a .csv per image")],
-            tracking_uri: TrackingUri = None, scheduler: Scheduler = None):
+            tracking_uri: TrackingUri = None,
+            workers: Annotated[int, typer.Option(min=1, help="processes, each with the network in its memory")] = 1,
+            scheduler: Scheduler = None):
     """Find the nuclei of new images with a trained network; goes on where it was stopped."""
     from harness import tracking
     from harness.jobs import pending
     from harness.segmenting import segment_files
 
     files, there = pending(images, out)
-    done = segment_files(model, tracking.connect(tracking_uri), files, out, workers=1, scheduler=scheduler)
+    done = segment_files(model, tracking.connect(tracking_uri), files, out, workers=workers, scheduler=scheduler)
     raise typer.Exit(_work_through(model, len(files), there, done))
 
 

@@ -12,7 +12,7 @@ import pytest
 import tifffile
 from trained import assert_same, states
 
-from harness import parallel
+from harness import parallel, tracking
 from harness.datasets import open_dataset
 
 pytest.importorskip("distributed", reason="Dask is not installed: pip install -e '.[dask]'")
@@ -65,16 +65,20 @@ def images(tmp_path):
     return tmp_path / "images"
 
 
+def assert_same_files(one, other, count):
+    paths = sorted(one.iterdir())
+    assert len(paths) == count
+    for path in paths:
+        assert path.read_bytes() == (other / path.name).read_bytes()
+
+
 def test_labels_made_on_a_cluster_are_those_of_one_process(harness, images, cluster, tmp_path):
     address, start_worker = cluster
     start_worker()
     start_worker()
     assert harness("label", "consensus", images, "far", "--scheduler", address)[0] == 0
     assert harness("label", "consensus", images, "near", "--workers", 1)[0] == 0
-    near = sorted((tmp_path / "near").iterdir())
-    assert len(near) == 12
-    for path in near:
-        assert path.read_bytes() == (tmp_path / "far" / path.name).read_bytes()
+    assert_same_files(tmp_path / "near", tmp_path / "far", 12)
 
 
 def test_a_classical_row_asks_for_no_gpu(harness, fields, cluster):
@@ -91,6 +95,18 @@ def test_tasks_for_a_gpu_go_where_one_is(cluster, tmp_path):
     tasks = [(tmp_path, number) for number in range(4)]
     done = list(parallel.as_they_end(process_of, tasks, None, scheduler=address, gpu=True))
     assert sorted(done) == [(number, offers.pid) for number in range(4)]
+
+
+def test_nuclei_found_on_a_cluster_are_those_of_local_processes(harness, fields, tiny, images, cluster, tmp_path):
+    address, start_worker = cluster
+    start_worker()
+    row = ("network-manual", "--dataset", fields, "--file", tiny, "--profile", "smoke")
+    assert harness("run", *row)[0] == 0
+    (model,) = [run.run_id for run in tracking.runs()]
+    assert harness("segment", model, images, "far", "--scheduler", address)[0] == 0
+    code, out, _ = harness("segment", model, images, "near", "--workers", 2)
+    assert code == 0 and "6 images, " in out and ", 0 nuclei" not in out
+    assert_same_files(tmp_path / "near", tmp_path / "far", 12)
 
 
 def test_a_killed_worker_costs_what_it_had_in_hand(cluster, tmp_path):
