@@ -239,12 +239,25 @@ def _work_through(what, total, there, done):
     from rich.progress import track
 
     good = bad = nuclei = 0
-    for name, count, wrong in track(done, what, total, console=errors, transient=True, disable=not errors.is_terminal):
+    for name, count, wrong in track(_unless_lost(done), what, total, console=errors, transient=True,
+                                    disable=not errors.is_terminal):
         good, bad, nuclei = good + (not wrong), bad + bool(wrong), nuclei + count
         if wrong:
             errors.print(f"[red]harness:[/red] {escape(name)}: {escape(wrong)}")
     console.print(f"{good} image{'s' * (good != 1)}, {nuclei} nuclei" + (f"; {there} were there" if there else ""))
     return 1 if bad else 0
+
+
+def _unless_lost(done):
+    from harness.parallel import is_lost
+
+    try:
+        yield from done
+    except Exception as error:
+        if not is_lost(error):
+            raise
+        yield "stopped", 0, ("a worker was killed again and again, perhaps for want of memory; the same command, with fewer "
+                             "--workers, does what is left")
 
 
 def _settings(pairs):

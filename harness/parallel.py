@@ -41,19 +41,31 @@ def over_fields(function, *columns, workers=None, scheduler=None):
     may_not = current_process().daemon  # begin processes: a worker of Dask's
     if (workers <= 1 or may_not) and not scheduler:
         yield from map(function, *columns)
-        return
-    try:
-        for results in _in_order(_cluster(scheduler) if scheduler else _pool(workers), function, columns):
-            yield from results
-    except BrokenExecutor:
-        _pools.clear()
-        raise
+    else:
+        yield from _elsewhere(lambda: _cluster(scheduler) if scheduler else _pool(workers), function, columns)
 
 
-def _in_order(executor, function, columns):
+def _elsewhere(executor, function, columns):
+    """Where a process of this machine is killed, all are lost: others go on after the last result. Dask does so itself."""
+    done = failures = 0
+    while True:
+        fields = islice(zip(*columns, strict=True), done, None)
+        size = min(max(1, len(columns[0]) // TASKS), FIELDS)
+        try:
+            for results in _in_order(executor(), function, fields, size):
+                done, failures = done + len(results), 0
+                yield from results
+            return
+        except BrokenExecutor:
+            _pools.clear()
+            failures += 1
+            if failures > RETRIES:
+                raise
+
+
+def _in_order(executor, function, fields, size):
     """`Executor.map` hands out everything at once, so its memory grows with the number of fields."""
-    fields, handed_out = zip(*columns, strict=True), deque()
-    size = min(max(1, len(columns[0]) // TASKS), FIELDS)
+    handed_out = deque()
     while some := list(islice(fields, size)):
         if len(handed_out) == AHEAD:
             yield handed_out.popleft().result()
@@ -104,7 +116,7 @@ def as_they_end(function, tasks, broken, workers=1, scheduler=None, gpu=False):
         with nullcontext(_cluster(scheduler, _gpu(scheduler) if gpu else None)) if scheduler else _fresh(workers) as executor:
             running = {executor.submit(_alone, function, *task): task for task in tasks}
             for future in as_completed(running):
-                if _is_lost(future.exception()):
+                if is_lost(future.exception()):
                     left.append(running[future])
                 else:
                     yield future.result()
@@ -116,7 +128,8 @@ def _fresh(workers):
     return ProcessPoolExecutor(workers, get_context("spawn"), max_tasks_per_child=1)
 
 
-def _is_lost(error):
+def is_lost(error):
+    """Whether an error says that the process of a task was killed, and again where it was tried again."""
     return isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker"  # Dask's, where Dask is there
 
 

@@ -150,6 +150,26 @@ def test_fields_come_in_order_where_a_task_holds_several():
     assert list(parallel.over_fields(divmod, range(777), [10] * 777, workers=2)) == [divmod(n, 10) for n in range(777)]
 
 
+def once(folder, times, number):
+    """Number 57 kills its process so many times."""
+    if number == 57 and len(list(folder.iterdir())) < times:
+        (folder / str(os.getpid())).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def test_a_killed_process_of_this_machine_is_replaced(tmp_path):
+    assert list(parallel.over_fields(partial(once, tmp_path, 2), range(300), workers=2)) == list(range(300))
+    assert len(list(tmp_path.iterdir())) == 2
+
+
+def test_a_job_whose_processes_are_always_killed_ends_in_one_line(harness, images, monkeypatch, tmp_path):
+    lost = parallel.over_fields(partial(once, tmp_path, 99), range(300), workers=2)
+    monkeypatch.setattr("harness.labelling.over_fields", lambda *_, **__: (("a.tif", number, None) for number in lost))
+    code, _, err = harness("label", "consensus", images, "out")
+    assert code == 1 and "killed again and again" in err and err.count("\n") == 1
+
+
 class _Watched(list):
     """The numbers -0 to -49, and which of them were asked for."""
 
