@@ -45,6 +45,8 @@ class Run(NamedTuple):
     tags, params : dict of str to str
     artifacts : str
         Address of the run's artefacts; see `artifact`.
+    ended : int or None
+        Milliseconds since 1970, as MLflow has it.
     """
 
     row: str
@@ -58,6 +60,7 @@ class Run(NamedTuple):
     tags: dict
     params: dict
     artifacts: str
+    ended: int | None = None
 
 
 def connect(uri=None):
@@ -182,7 +185,8 @@ def summarise(row_run_id):
     means = {name: fmean(metrics[name] for metrics in finished if name in metrics) for name in names}
     mlflow.log_metrics(means | {"seeds": len(finished)}, run_id=row_run_id)
     status = "FINISHED" if states == {"finished"} else "RUNNING" if "running" in states else "FAILED"
-    mlflow.MlflowClient().set_terminated(row_run_id, status)
+    ended = max((run.ended for run in seeds if run.ended), default=None)  # not now, where all was done before
+    mlflow.MlflowClient().set_terminated(row_run_id, status, ended)
 
 
 @contextmanager
@@ -399,7 +403,8 @@ def _run(run):
     own = {key: tags.get(TAG + key, "") for key in ("row", "profile", "dataset", "spec_hash")}
     metrics = {name: value for name, value in run.data.metrics.items() if not name.startswith("system/")}
     return Run(**own, seed=int(tags.get(f"{TAG}seed", 0)), run_id=run.info.run_id, metrics=metrics,
-               state=run.info.status.lower(), tags=tags, params=dict(run.data.params), artifacts=run.info.artifact_uri)
+               state=run.info.status.lower(), tags=tags, params=dict(run.data.params), artifacts=run.info.artifact_uri,
+               ended=run.info.end_time)
 
 
 def artifact(run, path):

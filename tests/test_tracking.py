@@ -50,6 +50,7 @@ def test_a_row_has_one_run_with_the_means_of_its_seeds_below_it(two_seeds, harne
     _the_model_is_a_function_of_images(first)
     code, out, _ = harness("run", "network-consensus", "--dataset", fields, "--file", tiny, *SMOKE)
     assert code == 0 and "done before" in out and len(row_runs()) == 1 and len(tracking.runs()) == 2
+    assert row_runs()[0].info.end_time == max(first.ended, second.ended)
 
 
 def _the_data_is_an_input(run, dataset):
