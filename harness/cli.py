@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from harness import __version__
-from harness.errors import HarnessError
+from harness.core.errors import HarnessError
 
 app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, context_settings={"max_content_width": 110},
                   help="Can a network learn nuclei from labels that a classical pipeline made? A benchmark of label "
@@ -119,7 +119,7 @@ def list_rows(dataset: Dataset = "synthetic", data_dir: DataDir = None, profile:
         table.add_row(row, result.row.title, result.row.labels, _state(result))
     console.print(table)
     for row, result in results.items():
-        if result.missing and not result.runs:
+        if result.missing:
             console.print(f"{row}: not available, {escape(result.missing)}")
 
 
@@ -142,7 +142,7 @@ def describe(row: Annotated[str, typer.Argument(help="row id, see harness list")
 
 def _definition(spec, dataset, registry):
     """What defines a run, in words."""
-    from harness.labels import settings_of
+    from harness.sources.labels import settings_of
 
     method = ("a U-Net is trained on these labels and predicts the test fields" if spec.method == "network"
               else "these labels are the prediction of the test fields")
@@ -166,7 +166,7 @@ def _listed(values):
 def data(dataset: Dataset = "synthetic", data_dir: DataDir = None, file: File = None, as_json: AsJson = False):
     """What a data set holds and which rows lack something. Refuses one that is incomplete, altered or wrong."""
     from harness.datasets import is_folder, open_dataset, problems, summary, unused
-    from harness.registry import load_registry, unavailable
+    from harness.experiment.registry import load_registry, unavailable
 
     wrong = problems(Path(dataset)) if is_folder(dataset) else []
     for line in wrong:
@@ -202,8 +202,8 @@ def label(source: Annotated[str, typer.Argument(help="cellprofiler:<seeds>/<line
           export_pipeline: Annotated[Path | None, typer.Option(metavar="FILE.cppipe", help="write the same settings as a "
                                                                "pipeline for CellProfiler 4.2 instead")] = None):
     """Make label images of a folder of images; goes on where it was stopped."""
-    from harness.jobs import pending
-    from harness.labelling import label_files, write_pipeline
+    from harness.apps.jobs import pending
+    from harness.apps.labelling import label_files, write_pipeline
 
     settings = _settings(set_ or [])
     if export_pipeline:
@@ -225,9 +225,9 @@ def segment(model: Annotated[str, typer.Argument(help="id of a run with a traine
             workers: Annotated[int, typer.Option(min=1, help="processes, each with the network in its memory")] = 1,
             scheduler: Scheduler = None):
     """Find the nuclei of new images with a trained network; goes on where it was stopped."""
-    from harness import tracking
-    from harness.jobs import pending
-    from harness.segmenting import segment_files
+    from harness.apps.jobs import pending
+    from harness.apps.segmenting import segment_files
+    from harness.experiment import tracking
 
     files, there = pending(images, out)
     done = segment_files(model, tracking.connect(tracking_uri), files, out, workers=workers, scheduler=scheduler)
@@ -249,7 +249,7 @@ def _work_through(what, total, there, done):
 
 
 def _unless_lost(done):
-    from harness.parallel import is_lost
+    from harness.core.parallel import is_lost
 
     try:
         yield from done
@@ -285,8 +285,8 @@ def bench(parts: Annotated[list[str] | None, typer.Argument(help="classical, sco
                                                             "beside this")] = None,
           as_json: AsJson = False):
     """Time the stages on this machine: seconds per field, per training step, per inference tile."""
-    from harness import bench as timing
-    from harness.machine import machine
+    from harness.apps import benchmarks as timing
+    from harness.core.machine import machine
 
     unknown = set(parts or []) - set(timing.PARTS)
     if unknown:
@@ -313,7 +313,7 @@ def bench(parts: Annotated[list[str] | None, typer.Argument(help="classical, sco
 @app.command()
 def ui(tracking_uri: TrackingUri = None, port: Annotated[int, typer.Option(help="on 127.0.0.1")] = 5000):
     """Open MLflow's user interface on the tracking store."""
-    from harness import tracking
+    from harness.experiment import tracking
 
     uri = tracking.connect(tracking_uri)
     console.print(f"http://127.0.0.1:{port}/#/experiments: choose 'Model training' at the top left, then an experiment, "
@@ -353,7 +353,7 @@ class _Session:
 
     def __init__(self, dataset, data_dir, profile, tracking_uri, file, connect=True):
         from harness.datasets import is_folder, open_dataset
-        from harness.registry import check_profile, load_registry
+        from harness.experiment.registry import check_profile, load_registry
 
         self.registry = load_registry(file)
         self.rows = list(self.registry.rows)
@@ -361,14 +361,14 @@ class _Session:
         self.dataset = open_dataset(dataset, data_dir)
         self.folder = Path(dataset) if is_folder(dataset) else None
         if connect:
-            from harness import tracking
+            from harness.experiment import tracking
 
             tracking.connect(tracking_uri)
             self._add_external()
 
     def _add_external(self):
         """The registry has the rows of its file, and those that `harness score` added, as they were scored last."""
-        from harness.registry import EXTERNAL, external
+        from harness.experiment.registry import EXTERNAL, external
 
         scored = [run for run in self.runs(EXTERNAL) if run.state == "finished"]
         for run in reversed(scored):
@@ -376,12 +376,12 @@ class _Session:
 
     def suite(self):
         """Within it, what is done belongs to the run of `mlflow run`, if that started this program."""
-        from harness import tracking
+        from harness.experiment import tracking
 
         return tracking.suite()
 
     def spec(self, row, seed):
-        from harness.registry import resolve
+        from harness.experiment.registry import resolve
 
         return resolve(self.registry, row, self.profile, self.dataset, seed)
 
@@ -392,7 +392,7 @@ class _Session:
 
     def run(self, rows, seeds, workers, scheduler):
         """Run rows x seeds, going on where one fails; returns the exit code."""
-        from harness import runner
+        from harness.experiment import runner
 
         specs = [spec for row in rows for spec in self.specs(row, seeds)]
         self._keep_splits()
@@ -406,8 +406,8 @@ class _Session:
 
     def score(self, name, predictions):
         """Score a folder of label images as the row `name`; returns the run."""
-        from harness import runner, tracking
-        from harness.registry import external
+        from harness.experiment import runner, tracking
+        from harness.experiment.registry import external
 
         self.registry = external(self.registry, name, f"folder:{predictions}")
         spec = self.spec(name, 0)
@@ -426,22 +426,23 @@ class _Session:
             keep_splits(self.dataset, self.folder)
 
     def runs(self, *profiles):
-        from harness import tracking
+        from harness.experiment import tracking
 
         return [run for profile in profiles for run in tracking.runs_of_profile(profile)
                 if run.dataset == self.dataset.name]
 
     def results(self):
         """Every row with its runs, as the report would judge them."""
-        from harness.registry import EXTERNAL, unavailable
+        from harness.experiment.registry import EXTERNAL, unavailable
         from harness.report.results import collect
 
         runs = self.runs(self.profile, EXTERNAL)
         return collect(self.registry, self.spec, runs, unavailable(self.registry, self.dataset))
 
     def report(self, out, **options):
-        from harness import report, tracking
-        from harness.registry import EXTERNAL
+        from harness import report
+        from harness.experiment import tracking
+        from harness.experiment.registry import EXTERNAL
 
         runs = self.runs(self.profile, EXTERNAL)
         report.write(self.registry, self.spec, self.dataset, self.profile, runs, out, **options)

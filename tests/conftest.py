@@ -52,7 +52,7 @@ def fields(tmp_path_factory):
 @pytest.fixture(scope="session")
 def tiny(tmp_path_factory):
     """The paper's rows with a network of a few hundred weights."""
-    from harness.registry import _packaged
+    from harness.experiment.registry import _packaged
 
     path = tmp_path_factory.mktemp("registry") / "tiny.toml"
     text = _packaged("paper.toml").read_text().replace("base = 16", "base = 2").replace("last = 32", "last = 2")

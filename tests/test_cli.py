@@ -11,8 +11,10 @@ import pandas as pd
 import pytest
 from imageio.v3 import imread
 
-from harness import metrics, tiles, tracking
-from harness.classmap import class_map
+from harness.experiment import tracking
+from harness.method import tiles
+from harness.method.classmap import class_map
+from harness.scoring import metrics
 
 SMOKE = ("--profile", "smoke")
 
@@ -179,7 +181,7 @@ def test_describe_tells_a_person_and_a_script_the_same(harness, fields):
 
 
 def test_list_says_which_seeds_are_missing(harness, fields, monkeypatch):
-    from harness import tracking
+    from harness.experiment import tracking
 
     assert harness("run", "classical-shape-shape", "--dataset", fields)[0] == 0
     (run,) = runs()

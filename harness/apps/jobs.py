@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import tifffile
 
+from harness.core.errors import HarnessError
+from harness.core.files import whole
 from harness.datasets import field_name, image_files
-from harness.errors import HarnessError
-from harness.files import whole
 
 
 def pending(images, out):

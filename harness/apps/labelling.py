@@ -3,12 +3,12 @@
 from functools import partial
 from pathlib import Path
 
+from harness.apps.jobs import make_folder, write_label_image
+from harness.core.errors import HarnessError
+from harness.core.parallel import over_fields
 from harness.datasets import field_name, read_image
-from harness.errors import HarnessError
-from harness.jobs import make_folder, write_label_image
-from harness.labels import check_source, label_field, pipeline
-from harness.parallel import over_fields
-from harness.stored_labels import is_folder
+from harness.sources.labels import check_source, label_field, pipeline
+from harness.sources.stored_labels import is_folder
 
 
 def label_files(source, settings, files, out, **where):
@@ -17,14 +17,14 @@ def label_files(source, settings, files, out, **where):
     Parameters
     ----------
     source : str
-        A label source that looks at the image; see `harness.labels.sources`.
+        A label source that looks at the image; see `harness.sources.labels.sources`.
     settings : dict
         Settings of the source that differ from its defaults.
     files : list of Path
-        See `harness.jobs.pending`.
+        See `harness.apps.jobs.pending`.
     out : path-like
     **where
-        `workers` or `scheduler`, see `harness.parallel.over_fields`; the label images do not depend on it.
+        `workers` or `scheduler`, see `harness.core.parallel.over_fields`; the label images do not depend on it.
 
     Yields
     ------
@@ -51,7 +51,7 @@ def _label_file(source, settings, out, file):
 
 
 def write_pipeline(source, settings, file):
-    """Write the CellProfiler pipeline of a source; see `harness.labels.pipeline`."""
+    """Write the CellProfiler pipeline of a source; see `harness.sources.labels.pipeline`."""
     text = pipeline(source, settings)
     try:
         Path(file).write_text(text, encoding="utf-8")

@@ -6,13 +6,13 @@ from pathlib import Path
 import pandas as pd
 from skimage.measure import regionprops_table
 
+from harness.apps.jobs import make_folder, write_label_image
+from harness.core.errors import HarnessError
+from harness.core.files import whole
+from harness.core.parallel import over_fields
 from harness.datasets import field_name, read_image
-from harness.errors import HarnessError
-from harness.files import whole
-from harness.jobs import make_folder, write_label_image
+from harness.method.postprocess import nuclei_from_class_map
 from harness.network.start import load_backend
-from harness.parallel import over_fields
-from harness.postprocess import nuclei_from_class_map
 
 COLUMNS = {"label": "label", "num_pixels": "area", "centroid-0": "y", "centroid-1": "x", "intensity_mean": "intensity_mean",
            "intensity_min": "intensity_min", "intensity_max": "intensity_max"}
@@ -26,10 +26,10 @@ def segment_files(model, store, files, out, **where):
     model, store : str
         See `network`.
     files : list of Path
-        See `harness.jobs.pending`.
+        See `harness.apps.jobs.pending`.
     out : path-like
     **where
-        `workers` or `scheduler`, see `harness.parallel.over_fields`.
+        `workers` or `scheduler`, see `harness.core.parallel.over_fields`.
 
     Yields
     ------
@@ -44,8 +44,8 @@ def segment_files(model, store, files, out, **where):
 
 @cache
 def network(model, store):
-    """The network of a process; `model` as `harness.tracking.load_network` takes it, `store` the tracking store."""
-    from harness import tracking
+    """The network of a process; `model` as `harness.experiment.tracking.load_network` takes it, `store` the tracking store."""
+    from harness.experiment import tracking
 
     tracking.connect(store)
     load_backend()

@@ -4,7 +4,7 @@ import os
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from harness.errors import HarnessError
+from harness.core.errors import HarnessError
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from itertools import islice
 from multiprocessing import current_process, get_context
 from threading import Thread
 
-from harness.errors import HarnessError
+from harness.core.errors import HarnessError
 
 _pools = {}
 RETRIES = 2  # of a task whose process was killed
@@ -47,10 +47,10 @@ def over_fields(function, *columns, workers=None, scheduler=None):
 
 def _elsewhere(executor, function, columns):
     """Where a process of this machine is killed, all are lost: others go on after the last result. Dask does so itself."""
+    size = min(max(1, len(columns[0]) // TASKS), FIELDS)
     done = failures = 0
     while True:
         fields = islice(zip(*columns, strict=True), done, None)
-        size = min(max(1, len(columns[0]) // TASKS), FIELDS)
         try:
             for results in _in_order(executor(), function, fields, size):
                 done, failures = done + len(results), 0
@@ -112,6 +112,8 @@ def as_they_end(function, tasks, broken, workers=1, scheduler=None, gpu=False):
         What the function returned, as the tasks end.
     """
     for _ in range(1 + RETRIES):
+        if not tasks:
+            return
         left = []
         with nullcontext(_cluster(scheduler, _gpu(scheduler) if gpu else None)) if scheduler else _fresh(workers) as executor:
             running = {executor.submit(_alone, function, *task): task for task in tasks}

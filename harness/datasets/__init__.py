@@ -2,17 +2,15 @@
 
 from pathlib import Path
 
+from harness.core.errors import HarnessError
 from harness.datasets.bbbc039 import open_bbbc039
 from harness.datasets.dataset import SPLITS, DataSet
 from harness.datasets.folder import keep_splits, open_folder, problems, unused, write_folder
 from harness.datasets.pixels import field_name, image_files, read_image, read_nuclei
 from harness.datasets.synthetic import open_synthetic
-from harness.errors import HarnessError
 
 __all__ = ["SPLITS", "DataSet", "field_name", "image_files", "is_folder", "keep_splits", "open_dataset", "problems",
            "read_image", "read_nuclei", "summary", "unused", "write_folder"]
-
-VERSION = 1  # of how files become images and nuclei
 
 
 def is_folder(dataset: str) -> bool:

@@ -16,9 +16,9 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 import pooch
 
+from harness.core.errors import HarnessError
 from harness.datasets.dataset import SPLITS, DataSet, digest_of, sha256_of, split_list_names
 from harness.datasets.pixels import read_image, read_nuclei
-from harness.errors import HarnessError
 
 BASE_URL = "https://data.broadinstitute.org/bbbc/BBBC039/"
 ARCHIVES = {

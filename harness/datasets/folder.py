@@ -11,10 +11,10 @@ import imageio.v3 as iio
 import numpy as np
 import tifffile
 
+from harness.core.errors import HarnessError
+from harness.core.files import whole
 from harness.datasets import pixels
 from harness.datasets.dataset import SPLITS, DataSet, digest_of, sha256_of, split_list_names
-from harness.errors import HarnessError
-from harness.files import whole
 
 SHARES = {"training": 0.6, "validation": 0.2, "test": 0.2}
 SEED = 0

@@ -7,7 +7,7 @@ import numpy as np
 import tifffile
 from skimage.measure import label
 
-from harness.errors import HarnessError
+from harness.core.errors import HarnessError
 
 ENDINGS = (".ome.tiff", ".ome.tif", ".tiff", ".tif", ".png")
 

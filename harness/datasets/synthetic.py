@@ -16,7 +16,7 @@ from skimage.measure import label
 
 from harness.datasets.dataset import DataSet
 
-VERSION = 1
+RECIPE = 1
 SEED = 2021
 FIELDS = {"training": 12, "validation": 4, "test": 6}
 SHAPE = (520, 696)
@@ -83,7 +83,7 @@ def _read(seed: int, fields: tuple[str, ...], which: int, field: str) -> np.ndar
 
 
 def _digest(seed: int, n_fields: int) -> str:
-    digest = hashlib.sha256(f"synthetic, recipe {VERSION}, seed {seed}".encode())
+    digest = hashlib.sha256(f"synthetic, recipe {RECIPE}, seed {seed}".encode())
     with ThreadPoolExecutor() as pool:  # drawing and filtering release the interpreter's lock
         for image, nuclei in pool.map(partial(synthetic_field, seed), range(n_fields)):
             digest.update(image.astype("<u2").tobytes())

@@ -3,14 +3,16 @@
 Worker processes import this module, so nothing here needs MLflow or Keras.
 """
 
-from harness import evaluation, stored_labels, tiles
-from harness.classmap import training_map
-from harness.errors import HarnessError
-from harness.labels import label_field
+from harness.core.errors import HarnessError
+from harness.method import tiles
+from harness.method.classmap import training_map
+from harness.scoring import evaluation
+from harness.sources import stored_labels
+from harness.sources.labels import label_field
 
 
 def labels_of(dataset, source, settings, name):
-    """Label image and ignore mask that a label source gives a field; see `harness.labels.label_field`."""
+    """Label image and ignore mask that a label source gives a field; see `harness.sources.labels.label_field`."""
     try:
         if stored_labels.is_folder(source):
             return stored_labels.read(source, name, dataset.read_image(name).shape)

@@ -4,26 +4,21 @@ import hashlib
 import json
 import re
 import tomllib
-from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from harness.errors import HarnessError
-from harness.stored_labels import FOLDER, digest, is_folder, located, stored
+from harness.core.errors import HarnessError
+from harness.experiment import stages
+from harness.sources.stored_labels import FOLDER, digest, is_folder, located, stored
 
 EXTERNAL = "external"  # method of rows that are scored and not run, and the profile of them all
-STAGES = {
-    "manual": [],
-    "cellprofiler": ["classical"],
-    "consensus": ["classical"],
-    "folder": [],
-    "training": ["classmap", "tiles", "network"],
-    "prediction": ["network.inference"],
-    "scoring": ["classmap", "tiles", "postprocess", "metrics", "evaluation"],
-}
+SOURCE_STAGES = {"cellprofiler": ("classical",), "consensus": ("classical",), "folder": ("folder",)}
+
+# What every spec meant before it had these keys; left out of hashes, so that finished runs keep theirs.
+IMPLIED = {"loss": ("dice", None)}
 
 
 class _Strict(BaseModel):
@@ -45,6 +40,7 @@ class Row(_Strict):
     labels: str
     settings: dict[str, str | float | int | bool | list] = {}
     network: Network | None = None
+    loss: Literal["log-dice", "dice"] = "log-dice"
 
 
 class External(Row):
@@ -105,6 +101,7 @@ class Spec(_Strict):
     labels: str
     settings: dict
     network: Network | None
+    loss: str | None
     profile: str
     schedule: Profile | None
     dataset: str
@@ -126,13 +123,16 @@ class Spec(_Strict):
 
     @property
     def training_hash(self):
-        trained = _stages_of(self.labels) + STAGES["training"]
-        return _digest(self._content("title", "row", "method", "profile", "versions")
-                       | {"versions": {stage: self.versions[stage] for stage in trained}})
+        trained = stages.versions_of(_stages_of(self.labels) + stages.TRAINING)
+        versions = {stage: version for stage, version in self.versions.items() if stage in trained}
+        return _digest(self._content("title", "row", "method", "profile")
+                       | {"versions": stages.identifying(versions)})
 
     def _content(self, *left_out):
         """Of a folder of labels the content counts, whose digest is a setting, not the path."""
         spec = self.model_dump(exclude=set(left_out))
+        spec = {key: value for key, value in spec.items() if value not in IMPLIED.get(key, ())}
+        spec["versions"] = stages.identifying(self.versions)
         return spec | {"labels": "folder"} if is_folder(self.labels) else spec
 
 
@@ -207,13 +207,14 @@ def resolve(registry, row, profile, dataset, seed):
     entry, schedule = registry.rows[row], load_profiles()[check_profile(profile)]
     learns = entry.method == "network"
     profile = EXTERNAL if entry.method == EXTERNAL else profile
-    stages = _stages_of(entry.labels) + STAGES["scoring"] + (STAGES["training"] + STAGES["prediction"]) * learns
+    used = _stages_of(entry.labels) + stages.SCORING + (stages.TRAINING + stages.PREDICTION) * learns
     return Spec(
         row=row, title=entry.title, method=entry.method, labels=located(entry.labels), settings=_settings(entry, dataset),
         network=(entry.network or registry.network) if learns else None,
+        loss=entry.loss if learns else None,
         profile=profile, schedule=schedule if learns else None,
         dataset=dataset.name, digest=dataset.digest, seed=seed,
-        versions={stage: import_module(f"harness.{stage}").VERSION for stage in dict.fromkeys(stages)})
+        versions=stages.versions_of(used))
 
 
 def _settings(entry, dataset):
@@ -286,7 +287,7 @@ def _unlabelled(source, names, dataset):
 
 
 def _stages_of(source):
-    return STAGES.get(source.split(":")[0], [])
+    return SOURCE_STAGES.get(source.split(":")[0], ())
 
 
 def _check_name(kind, name, known):
@@ -299,7 +300,7 @@ def _listed(names):
 
 
 def _check_source(row, where):
-    from harness import labels
+    from harness.sources import labels
 
     try:
         labels.check_source(row.labels, row.settings)
@@ -312,7 +313,7 @@ def _check_source(row, where):
 
 def _packaged(name):
     """The registry files are in the wheel; in a checkout they are read from where people edit them."""
-    checkout = Path(__file__).parent.parent / "experiments" / name
+    checkout = Path(__file__).parents[2] / "experiments" / name
     return checkout if checkout.exists() else Path(str(files("harness") / "experiments" / name))
 
 

@@ -11,12 +11,15 @@ import numpy as np
 import pandas as pd
 from imageio.v3 import imwrite
 
-from harness import evaluation, fields, parallel, tiles, tracking
-from harness.classmap import SEPARATION
-from harness.errors import HarnessError
+from harness.core import parallel
+from harness.core.errors import HarnessError
+from harness.core.parallel import over_fields
+from harness.experiment import fields, tracking
+from harness.experiment.registry import Spec, not_available
+from harness.method import tiles
+from harness.method.classmap import SEPARATION
 from harness.network.start import load_backend
-from harness.parallel import over_fields
-from harness.registry import Spec, not_available
+from harness.scoring import evaluation
 
 STATES = Path("runs")
 
@@ -26,7 +29,7 @@ class Outcome(NamedTuple):
 
     Attributes
     ----------
-    spec : harness.registry.Spec
+    spec : harness.experiment.registry.Spec
     failure : str
         In words; empty where all went well.
     refused : bool
@@ -43,7 +46,7 @@ def run_all(specs, dataset, say, workers=1, scheduler=None):
 
     Parameters
     ----------
-    specs : list of harness.registry.Spec
+    specs : list of harness.experiment.registry.Spec
     dataset : harness.datasets.DataSet
     say : callable
         Takes a run's name and what `run` says.
@@ -110,7 +113,7 @@ def run(spec, dataset, say, parent):
 
     Parameters
     ----------
-    spec : harness.registry.Spec
+    spec : harness.experiment.registry.Spec
     dataset : harness.datasets.DataSet
     say : callable
         Takes a line about the progress, `passing=True` where the next one replaces it.
@@ -203,7 +206,7 @@ def _train(spec, training, validation, say):
             f"{timedelta(seconds=round(moment.seconds_left))} left", passing=True)
 
     model, history = train(training, validation, Schedule(**schedule.model_dump()), spec.network.model_dump(),
-                           spec.seed, STATES / spec.training_hash, on_epoch, on_step, say)
+                           spec.seed, STATES / spec.training_hash, spec.loss, on_epoch, on_step, say)
     for epoch in history:
         curves(epoch)
     best = states.best(history)

@@ -18,13 +18,14 @@ from mlflow.entities import ViewType
 from mlflow.exceptions import MlflowException
 
 from harness import __version__
-from harness.errors import HarnessError
-from harness.machine import machine
+from harness.core.errors import HarnessError
+from harness.core.machine import machine
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 SERVERS = ("http://", "https://")
 DATABASES = ("postgresql", "mysql", "mssql")
 TAG = "harness."
+OF_SEEDS = f"tags.`{TAG}spec_hash` != ''"  # in MLflow's search: the runs of seeds, not those of rows
 PARENT = "mlflow.parentRunId"
 RESUMABLE = ("running", "failed", "killed", "scheduled")
 CURVES = ("loss", "val_loss", "learning_rate")
@@ -149,7 +150,7 @@ def row_run(spec):
 
     Parameters
     ----------
-    spec : harness.registry.Spec
+    spec : harness.experiment.registry.Spec
         Of any seed.
 
     Returns
@@ -179,7 +180,7 @@ def _new_row_run(spec):
 
 def summarise(row_run_id):
     """Log the means over the finished seeds on a row's run, which ends finished when all of them are."""
-    seeds = runs(f"tags.`{PARENT}` = '{row_run_id}' and tags.`{TAG}spec_hash` != ''")
+    seeds = runs(f"{OF_SEEDS} and tags.`{PARENT}` = '{row_run_id}'")
     finished, states = [run.metrics for run in seeds if run.state == "finished"], {run.state for run in seeds}
     names = {name for metrics in finished for name in metrics if name not in CURVES}
     means = {name: fmean(metrics[name] for metrics in finished if name in metrics) for name in names}
@@ -195,7 +196,7 @@ def record(spec, parent):
 
     Parameters
     ----------
-    spec : harness.registry.Spec
+    spec : harness.experiment.registry.Spec
     parent : str
         Id of the row's run, see `row_run`.
 
@@ -290,7 +291,7 @@ def log_model(model, spec, image):
     ----------
     model : keras.Model
         From normalised tiles to class probabilities.
-    spec : harness.registry.Spec
+    spec : harness.experiment.registry.Spec
     image : (H, W) ndarray
         A field, of which a corner is kept as the example of an input.
     """
@@ -308,7 +309,7 @@ def log_model(model, spec, image):
         model.save(path)
         logged = mlflow.pyfunc.log_model(
             name="model", loader_module="harness.network.segmenter", data_path=str(path),
-            code_paths=[str(Path(__file__).parent)], signature=signature, input_example=image[:128, :128],
+            code_paths=[str(Path(__file__).parents[1])], signature=signature, input_example=image[:128, :128],
             pip_requirements=[f"{name}=={version(name)}" for name in packages], tags=about)
     _register(logged, spec, about)
 
@@ -368,7 +369,7 @@ def find(spec_hash, states=("finished",)):
     return found[0] if found else None
 
 
-def runs(filter_string=f"tags.`{TAG}spec_hash` != ''"):
+def runs(filter_string=OF_SEEDS):
     """Every run of the harness in the store, the newest first.
 
     Parameters
@@ -385,7 +386,7 @@ def runs(filter_string=f"tags.`{TAG}spec_hash` != ''"):
 
 def runs_of_profile(profile):
     """The runs of a profile, of whatever data set, the newest first."""
-    return runs(f"tags.`{TAG}spec_hash` != '' and tags.`{TAG}profile` = '{profile}'")
+    return runs(f"{OF_SEEDS} and tags.`{TAG}profile` = '{profile}'")
 
 
 def _search(filter_string):

@@ -3,9 +3,7 @@
 import numpy as np
 from scipy.ndimage import maximum_filter, minimum_filter
 
-from harness.errors import HarnessError
-
-VERSION = 1
+from harness.core.errors import HarnessError
 
 BACKGROUND, NUCLEUS, SEPARATION = 0, 1, 2
 IGNORE = 3  # in training maps only: a pixel that the loss leaves out

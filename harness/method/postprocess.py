@@ -5,9 +5,7 @@ from scipy.ndimage import binary_dilation
 from scipy.ndimage import label as connected_components
 from skimage.morphology import skeletonize
 
-from harness.classmap import BACKGROUND, NUCLEUS, SEPARATION, check_labels
-
-VERSION = 1
+from harness.method.classmap import BACKGROUND, NUCLEUS, SEPARATION, check_labels
 
 SQUARE = np.ones((3, 3), dtype=bool)
 
@@ -23,7 +21,7 @@ def nuclei_from_class_map(classes):
     Parameters
     ----------
     classes : (H, W) integer array
-        Class map, see `harness.classmap`.
+        Class map, see `harness.method.classmap`.
 
     Returns
     -------

@@ -7,7 +7,6 @@ import math
 
 import numpy as np
 
-VERSION = 1
 SIZE = 512
 ORIENTATIONS = 8
 

@@ -4,9 +4,8 @@ from itertools import islice
 
 import numpy as np
 
-from harness import tiles
+from harness.method import tiles
 
-VERSION = 1
 TILES_AT_ONCE = 16
 
 

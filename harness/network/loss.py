@@ -1,4 +1,4 @@
-"""The weighted soft Dice loss of the paper (eq. 1 and 2)."""
+"""The losses: the paper's class-weighted log Dice (section 2.3, eq. 1 and 2), and its linear form for comparison."""
 
 from keras import ops
 
@@ -6,25 +6,47 @@ WEIGHTS = (0.2, 0.4, 0.4)
 SMOOTHING = 1.0
 
 
-def dice_loss(class_map, probabilities):
-    """Weighted soft Dice loss over background, nuclei and separations.
+def dice_coefficients(y_true, y_pred):
+    """Soft Dice coefficient of each class over a batch, eq. 2 of the paper.
 
     Parameters
     ----------
-    class_map : (B, H, W) or (B, H, W, 1) integer tensor
-        0 background, 1 nucleus, 2 separation; any other value (3) is ignored: it is left out of both sums.
-    probabilities : (B, H, W, 3) float tensor
+    y_true : (B, H, W) or (B, H, W, 1) integer tensor
+        Class map: 0 background, 1 nucleus, 2 separation; any other value (3) is ignored, that is left out of all sums.
+    y_pred : (B, H, W, 3) float tensor
         The network's softmax.
 
     Returns
     -------
-    scalar tensor
-        1 - sum over classes of weight * (2 sum(p t) + 1) / (sum(p) + sum(t) + 1), the sums over the whole batch.
+    (3,) tensor
+        (2 sum(y_true y_pred) + 1) / (sum(y_true) + sum(y_pred) + 1), the sums over the whole batch.
     """
-    class_map = ops.reshape(class_map, ops.shape(probabilities)[:3])
-    target = ops.one_hot(ops.cast(class_map, "int32"), len(WEIGHTS), dtype=probabilities.dtype)
-    predicted = probabilities * ops.sum(target, axis=-1, keepdims=True)
-    both = ops.sum(predicted * target, axis=(0, 1, 2))
-    either = ops.sum(predicted, axis=(0, 1, 2)) + ops.sum(target, axis=(0, 1, 2))
-    dice = (2 * both + SMOOTHING) / (either + SMOOTHING)
-    return 1 - ops.sum(dice * ops.convert_to_tensor(WEIGHTS, dtype=dice.dtype))
+    y_true = ops.reshape(y_true, ops.shape(y_pred)[:3])
+    target = ops.one_hot(ops.cast(y_true, "int32"), len(WEIGHTS), dtype=y_pred.dtype)  # (B, H, W, 3)
+    predicted = y_pred * ops.sum(target, axis=-1, keepdims=True)  # (B, H, W, 3)
+    both = ops.sum(predicted * target, axis=(0, 1, 2))  # (3,)
+    either = ops.sum(predicted, axis=(0, 1, 2)) + ops.sum(target, axis=(0, 1, 2))  # (3,)
+    return (2 * both + SMOOTHING) / (either + SMOOTHING)
+
+
+def log_dice_loss(y_true, y_pred):
+    """Class-weighted sum of the log Dice losses, eq. 1 of the paper: -(0.2 log d_BG + 0.4 log d_N + 0.4 log d_SL).
+
+    Parameters and shapes as in `dice_coefficients`; returns a scalar tensor, 0 for a perfect prediction, without bound.
+    """
+    return -_weighted(ops.log(dice_coefficients(y_true, y_pred)))
+
+
+def dice_loss(y_true, y_pred):
+    """The same sum without the logarithm, 1 - (0.2 d_BG + 0.4 d_N + 0.4 d_SL): what this harness trained with at first.
+
+    Parameters and shapes as in `dice_coefficients`; returns a scalar tensor from 0 to 1.
+    """
+    return 1 - _weighted(dice_coefficients(y_true, y_pred))
+
+
+def _weighted(values):
+    return ops.sum(values * ops.convert_to_tensor(WEIGHTS, dtype=values.dtype))
+
+
+LOSSES = {"log-dice": log_dice_loss, "dice": dice_loss}

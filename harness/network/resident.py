@@ -4,8 +4,8 @@ import keras
 import numpy as np
 from keras import ops
 
-from harness import tiles
-from harness.network.loss import dice_loss
+from harness.method import tiles
+from harness.network.loss import LOSSES
 
 AT_ONCE = 50
 
@@ -13,7 +13,7 @@ AT_ONCE = 50
 class Resident(keras.Model):
     """A network together with the tiles that it learns from and is validated on.
 
-    Its input says which: (B, 2) int32, tile and orientation as in `harness.tiles.orient`. To `fit` it is given (B, K, 2):
+    Its input says which: (B, 2) int32, tile and orientation as in `harness.method.tiles.orient`. To `fit` it is given (B, K, 2):
     the K steps are one dispatch.
 
     Parameters
@@ -22,10 +22,13 @@ class Resident(keras.Model):
         From (B, S, S, 1) normalised tiles to (B, S, S, 3) class probabilities.
     tile_sets : list of TileSet
         Their tiles are numbered through, and normalised.
+    loss : str
+        One of `harness.network.loss.LOSSES`.
     """
 
-    def __init__(self, network, tile_sets):
+    def __init__(self, network, tile_sets, loss):
         super().__init__()
+        self.segmentation_loss = LOSSES[loss]
         self.network = network
         self.images = self._on_device("float32", [tile_set.images for tile_set in tile_sets], _normalised)
         self.class_maps = self._on_device("uint8", [tile_set.class_maps for tile_set in tile_sets], np.asarray)
@@ -42,8 +45,8 @@ class Resident(keras.Model):
         return self.network(_taken(self.images, examples)[..., None], training=training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
-        """The loss of the paper and the L2 terms; the class maps are those that the input says."""
-        return ops.sum([dice_loss(_taken(self.class_maps, x), y_pred), *self.losses])
+        """The segmentation loss and the L2 terms; the class maps are those that the input says."""
+        return ops.sum([self.segmentation_loss(_taken(self.class_maps, x), y_pred), *self.losses])
 
     if keras.backend.backend() == "jax":
         def train_step(self, state, data):

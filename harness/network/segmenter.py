@@ -6,9 +6,9 @@ A logged model carries this package as it was, so it is loaded where no harness 
 import keras
 import numpy as np
 
-from harness.errors import HarnessError
+from harness.core.errors import HarnessError
+from harness.method.postprocess import nuclei_from_class_map
 from harness.network.inference import predict_field
-from harness.postprocess import nuclei_from_class_map
 
 
 class Segmenter:

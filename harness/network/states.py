@@ -15,7 +15,7 @@ from contextlib import contextmanager
 import keras
 import numpy as np
 
-from harness.errors import HarnessError
+from harness.core.errors import HarnessError
 
 DAMAGE = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error)
 

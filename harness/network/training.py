@@ -11,7 +11,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
-from harness import tiles
+from harness.method import tiles
 from harness.network import backend, states
 from harness.network.resident import Resident
 from harness.network.unet import unet
@@ -59,7 +59,7 @@ class Moment(NamedTuple):
     seconds_left: float
 
 
-def train(training, validation, schedule, network, seed, folder, on_epoch=None, on_step=None, say=print):
+def train(training, validation, schedule, network, seed, folder, loss="log-dice", on_epoch=None, on_step=None, say=print):
     """Train a U-Net, or go on with a training that was stopped, and keep the epoch with the smallest validation loss.
 
     Parameters
@@ -72,6 +72,8 @@ def train(training, validation, schedule, network, seed, folder, on_epoch=None, 
         Seed of the initial weights, order, orientations and dropout; each has a stream of its own.
     folder : path-like
         Where the state of this training lives; see `harness.network.states`.
+    loss : str
+        One of `harness.network.loss.LOSSES`; the paper's when left out.
     on_epoch, on_step : callable, optional
         Called after every epoch with its history record, and after every dispatch of steps with a `Moment`.
     say : callable
@@ -97,7 +99,7 @@ def train(training, validation, schedule, network, seed, folder, on_epoch=None, 
         history = states.restore(folder, model, optimiser, say)
         if len(history) < schedule.epochs:
             keeper = _Keeper(folder, model, schedule, history, on_epoch, on_step)
-            _fit(model, optimiser, training, validation, schedule, seed, keeper)
+            _fit(model, optimiser, training, validation, schedule, seed, loss, keeper)
         states.load_best(folder, model, history)
     model.jit_compile = backend.compiles_by_xla()
     return model, history
@@ -121,7 +123,7 @@ def _learning_rate(schedule):
         warmup_steps=schedule.warmup_steps)
 
 
-def _fit(model, optimiser, training, validation, schedule, seed, keeper):
+def _fit(model, optimiser, training, validation, schedule, seed, loss, keeper):
     count, batch, done = len(training.images), schedule.batch, len(keeper.history)
     first = done * schedule.steps_per_epoch * batch
     validated = validation_examples(len(validation.images), schedule)
@@ -130,13 +132,13 @@ def _fit(model, optimiser, training, validation, schedule, seed, keeper):
     validated[:, 0] += count
     batches = Examples(lambda start, length: example_order(count, first + start, length, seed), batch,
                        schedule.steps_per_epoch, endless=True)
-    on_device(model, optimiser, training, validation).fit(
+    on_device(model, optimiser, training, validation, loss=loss).fit(
         batches, steps_per_epoch=batches.dispatches, initial_epoch=done, epochs=schedule.epochs,
         validation_data=Examples(lambda start, length: validated[start:start + length], batch, len(validated) // batch),
         callbacks=[keeper], shuffle=False, verbose=0)
 
 
-def on_device(model, optimiser, *tile_sets):
+def on_device(model, optimiser, *tile_sets, loss="log-dice"):
     """A network ready to `fit` on tiles that stay on the device; see `harness.network.resident.Resident`.
 
     Parameters
@@ -145,8 +147,10 @@ def on_device(model, optimiser, *tile_sets):
     optimiser : keras.Optimizer
     *tile_sets : TileSet
         Their tiles are numbered through.
+    loss : str
+        One of `harness.network.loss.LOSSES`.
     """
-    learner = Resident(model, tile_sets)
+    learner = Resident(model, tile_sets, loss)
     learner.compile(optimiser, jit_compile=backend.compiles_by_xla())
     return learner
 

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pandas as pd
 
-from harness import objects, tracking
-from harness.errors import HarnessError
-from harness.registry import unavailable
+from harness.core.errors import HarnessError
+from harness.experiment import tracking
+from harness.experiment.registry import unavailable
 from harness.report import claims, html, markdown, tables
 from harness.report.rescoring import rescore_all, same_prediction
 from harness.report.results import METRICS, collect, read_all, runs_of, same_hash, stack
+from harness.scoring import objects
 
 __all__ = ["write"]
 
@@ -28,12 +29,12 @@ def write(registry, resolve, dataset, profile, runs, out, figures=True, recomput
 
     Parameters
     ----------
-    registry : harness.registry.Registry
+    registry : harness.experiment.registry.Registry
     resolve : callable
         (row, seed) to the current Spec; a finished run with another spec hash is stale and enters no number.
     dataset : harness.datasets.DataSet
     profile : str
-    runs : list of harness.tracking.Run
+    runs : list of harness.experiment.tracking.Run
         Of this data set and profile, the newest first.
     out : path-like
         Folder to write: report.md, report.html, results.json, tables/*.csv, per_image.csv, figures/*.png. It appears

@@ -10,13 +10,13 @@ from matplotlib.patches import Patch, Rectangle
 from scipy.ndimage import binary_dilation, uniform_filter
 from skimage.segmentation import find_boundaries
 
-from harness import tracking
-from harness.classmap import NUCLEUS, SEPARATION, class_map
-from harness.postprocess import postprocessing_steps
+from harness.experiment import tracking
+from harness.method.classmap import NUCLEUS, SEPARATION, class_map
+from harness.method.postprocess import postprocessing_steps
 from harness.report.architecture import architecture
-from harness.report.errors import KINDS, classify
 from harness.report.results import METRICS, read_all
 from harness.report.statistics import interval
+from harness.scoring.mismatches import KINDS, classify
 
 # Okabe & Ito's colours: told apart with every kind of colour vision, and of different lightness in print.
 ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE, BLACK = (
@@ -150,7 +150,7 @@ def iou_curves(quality, results):
     Parameters
     ----------
     quality : DataFrame
-        See `harness.objects.quality`.
+        See `harness.scoring.objects.quality`.
     results : dict of str to RowResults
     """
     columns = [name for name in quality if name.startswith("f1_")]

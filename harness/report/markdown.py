@@ -109,7 +109,7 @@ def _tables(content):
 
 
 def _left_out(results):
-    lines = [f"- {result.row.title}: not available, {result.missing}" for result in results if result.missing and not result.runs]
+    lines = [f"- {result.row.title}: not available, {result.missing}" for result in results if result.missing]
     lines += [f"- {result.row.title}, seed {run.seed}: {why}, run `{run.run_id[:8]}`{_failure(run)}"
               for result in results for run, why in result.left_out]
     return ["Not in the tables:\n\n" + "\n".join(lines)] if lines else []

@@ -7,18 +7,16 @@ from pathlib import Path
 import numpy as np
 from imageio.v3 import imread
 
-from harness import evaluation, tracking
-from harness.errors import HarnessError
-from harness.parallel import over_fields
-from harness.postprocess import nuclei_from_class_map
+from harness.core.errors import HarnessError
+from harness.core.parallel import over_fields
+from harness.experiment import stages, tracking
+from harness.method.postprocess import nuclei_from_class_map
 from harness.report.results import runs_of
-
-# Stages that come after what is stored: a run is not outdated by a change of these if it is scored again.
-STAGES = ("metrics", "evaluation")
+from harness.scoring import evaluation
 
 
 def same_prediction(run, spec):
-    """Whether a run predicted what a spec says, however it scored it: all stages but `STAGES` are the same."""
+    """Whether a run predicted what a spec says, however it scored it: all stages but `stages.SCORES` are the same."""
     stored = tracking.artifact(run, "spec.json")
     return stored is not None and _prediction_part(json.loads(stored.read_text())) == _prediction_part(
         json.loads(spec.model_dump_json()))
@@ -26,7 +24,7 @@ def same_prediction(run, spec):
 
 def _prediction_part(spec):
     unused = ("title", "row", "profile") + (("seed",) if spec["method"] != "network" else ())
-    versions = {stage: version for stage, version in spec["versions"].items() if stage not in STAGES}
+    versions = {stage: version for stage, version in stages.identifying(spec["versions"]).items() if stage not in stages.SCORES}
     return {key: value for key, value in spec.items() if key not in unused} | {"versions": versions}
 
 
@@ -86,7 +84,7 @@ def stored_prediction(folder, method, name):
 
     Returns
     -------
-    harness.evaluation.Prediction
+    harness.scoring.evaluation.Prediction
     """
     if method != "network":
         return evaluation.from_labels(_labels(folder, "labels", name))

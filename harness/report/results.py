@@ -6,8 +6,9 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from harness import evaluation, tracking
-from harness.registry import Row
+from harness.experiment import tracking
+from harness.experiment.registry import Row
+from harness.scoring import evaluation
 
 TOGETHER = 50
 METRICS = ("dice_nuclei", "dice_separations", "jaccard", "jaccard_equal")
@@ -19,13 +20,13 @@ class RowResults(NamedTuple):
     Attributes
     ----------
     name : str
-    row : harness.registry.Row
-    runs : list of harness.tracking.Run
+    row : harness.experiment.registry.Row
+    runs : list of harness.experiment.tracking.Run
         The newest finished run of each seed whose spec is the current one, by seed.
     left_out : list of (Run, str)
         The newest run of every other seed, and why it does not count: its state, or "stale".
     missing : str or None
-        What the data set lacks that the row needs.
+        What the data set lacks that the row needs, where no run counts.
     """
 
     name: str
@@ -52,13 +53,13 @@ def collect(registry, resolve, runs, missing, same=same_hash):
 
     Parameters
     ----------
-    registry : harness.registry.Registry
+    registry : harness.experiment.registry.Registry
     resolve : callable
         (row, seed) to the current Spec.
-    runs : list of harness.tracking.Run
+    runs : list of harness.experiment.tracking.Run
         Of one data set and profile, the newest first.
     missing : dict of str to str
-        Rows that are not available, see `harness.registry.unavailable`.
+        Rows that are not available, see `harness.experiment.registry.unavailable`.
     same : callable
         (run, current Spec) to whether the run is still what the spec says.
 
@@ -72,11 +73,11 @@ def collect(registry, resolve, runs, missing, same=same_hash):
         if run.row in newest:
             key = run.seed if registry.rows[run.row].method == "network" else 0
             newest[run.row].setdefault(key, []).append(run)
-    return {name: RowResults(name, registry.rows[name], *_choose(name, seeds, resolve, same), missing.get(name))
+    return {name: _choose(name, registry.rows[name], seeds, resolve, same, missing.get(name))
             for name, seeds in newest.items()}
 
 
-def _choose(name, seeds, resolve, same):
+def _choose(name, row, seeds, resolve, same, missing):
     counted, left_out = [], []
     for _, candidates in sorted(seeds.items()):
         specs = {seed: resolve(name, seed) for seed in {run.seed for run in candidates}}
@@ -86,7 +87,7 @@ def _choose(name, seeds, resolve, same):
         else:
             last = candidates[0]
             left_out.append((last, "stale" if last.state == "finished" else last.state))
-    return counted, left_out
+    return RowResults(name, row, counted, left_out, None if counted else missing)
 
 
 def read_csv(run, path):

@@ -3,9 +3,9 @@
 import numpy as np
 import pandas as pd
 
-from harness.metrics import PROTOCOLS
 from harness.report.results import ratios, runs_of
 from harness.report.statistics import bootstrap, interval
+from harness.scoring.metrics import PROTOCOLS
 
 DECIMALS = 3
 # Paper, section 3.3: ms for one training step (batch 1) and for one tile at inference, on the authors' GPU.
@@ -40,7 +40,7 @@ def scores(registry, dataset, results, boot):
 
     Parameters
     ----------
-    registry : harness.registry.Registry
+    registry : harness.experiment.registry.Registry
     dataset : str
         Name of the data set.
     results : dict of str to RowResults

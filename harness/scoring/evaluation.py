@@ -5,11 +5,11 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from harness import metrics, objects, tiles
-from harness.classmap import NUCLEUS, SEPARATION, class_map
-from harness.postprocess import nuclei_from_class_map
+from harness.method import tiles
+from harness.method.classmap import NUCLEUS, SEPARATION, class_map
+from harness.method.postprocess import nuclei_from_class_map
+from harness.scoring import metrics, objects
 
-VERSION = 1
 CLASSES = {"nuclei": NUCLEUS, "separations": SEPARATION}
 COUNTS = metrics.Counts._fields
 
@@ -66,7 +66,7 @@ class Scores(NamedTuple):
         Object counts under every erosion and smallest nucleus: unit ("tile": the label images of protocol `paper`;
         "field": those of `equal`), erosion, smallest (px), matched, annotated, predicted.
     objects : dict
-        See `harness.objects.score_field`.
+        See `harness.scoring.objects.score_field`.
     """
 
     tiles: list
@@ -124,7 +124,7 @@ def tables(scores):
     Returns
     -------
     dict of str to DataFrame
-        per_tile (the records of `Scores` with a column `field`), per_field (with those of `harness.objects`), and
+        per_tile (the records of `Scores` with a column `field`), per_field (with those of `harness.scoring.objects`), and
         sensitivity (counts pooled over the fields).
     """
     per_tile = pd.DataFrame([{"field": name} | record for name, scored in scores.items() for record in scored.tiles])
@@ -163,7 +163,7 @@ def totals(tables):
 
     Dice: mean over tiles, a tile where the class is absent on both sides left out; beside it the mean over fields and
     the value pooled over all pixels. Jaccard: pooled over the test set.
-    The rest: see `harness.objects.totals`.
+    The rest: see `harness.scoring.objects.totals`.
     """
     per_tile, fields = tables["per_tile"], tables["per_field"]
     sums, values = per_tile.sum(numeric_only=True), objects.totals(fields)

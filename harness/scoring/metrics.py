@@ -8,11 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness.classmap import IGNORE, check_labels
-from harness.errors import HarnessError
-from harness.postprocess import remove_touching_edge
-
-VERSION = 1
+from harness.core.errors import HarnessError
+from harness.method.classmap import IGNORE, check_labels
+from harness.method.postprocess import remove_touching_edge
 
 EROSIONS = ("none", "mask", "object")
 # px; 25 is the limit of the data set's authors, 79 what CellProfiler keeps at a smallest diameter of 10
@@ -47,7 +45,7 @@ def dice(truth, prediction):
     Parameters
     ----------
     truth, prediction : (H, W) integer arrays
-        Class maps, see `harness.classmap`.
+        Class maps, see `harness.method.classmap`.
 
     Returns
     -------

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from harness.metrics import PROTOCOLS, erode, overlaps
-from harness.postprocess import remove_touching_edge
+from harness.method.postprocess import remove_touching_edge
+from harness.scoring.metrics import PROTOCOLS, erode, overlaps
 
 KINDS = ("missed", "extra", "merged", "split")
 

@@ -1,13 +1,13 @@
 """What else the field reports of nuclei: F1 and average precision over IoU, panoptic quality, AJI, kinds of error.
 
-The definitions, with their sources, are those of `harness.metrics`; here they are kept per field and summed up. Every
+The definitions, with their sources, are those of `harness.scoring.metrics`; here they are kept per field and summed up. Every
 nucleus counts, also those at the edge and the smallest.
 """
 
 import numpy as np
 import pandas as pd
 
-from harness import metrics
+from harness.scoring import metrics
 
 KINDS = ("missed", "extra", "merged", "split")
 LOGGED = ("f1_50", "f1_75", "f1_90", "ap_50", "ap", "pq", "aji")

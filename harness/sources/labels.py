@@ -4,9 +4,9 @@ from dataclasses import asdict, fields
 
 import numpy as np
 
-from harness import classical
-from harness.errors import HarnessError
-from harness.stored_labels import is_folder
+from harness.core.errors import HarnessError
+from harness.sources import classical
+from harness.sources.stored_labels import is_folder
 
 CELLPROFILER = "cellprofiler:"
 
@@ -22,7 +22,7 @@ def check_source(source, settings):
     Parameters
     ----------
     source : str
-        See `sources`; or `folder:DIR`, the label images of any tool (see `harness.stored_labels`).
+        See `sources`; or `folder:DIR`, the label images of any tool (see `harness.sources.stored_labels`).
     settings : dict
         Parameters of the classical method that differ from `classical.Settings`.
 
@@ -44,8 +44,8 @@ def check_source(source, settings):
 
 def pipeline(source, settings):
     """Text of a CellProfiler pipeline that makes a source's label images; the three that vote for `consensus`."""
-    from harness.classical.agreement import BEST
-    from harness.classical.pipeline_file import pipeline_text
+    from harness.sources.classical.agreement import BEST
+    from harness.sources.classical.pipeline_file import pipeline_text
 
     check_source(source, settings)
     if source == "manual" or is_folder(source):
@@ -88,14 +88,14 @@ def label_field(source, settings, image, nuclei):
     HarnessError
         Manual labels are asked for where there are none.
     """
-    from harness.classical.agreement import consensus
-    from harness.classical.primary_objects import identify
-
     nothing = np.zeros(image.shape, bool)
     if source == "manual":
         if nuclei is None:
             raise HarnessError("this field has no manual labels; add its mask or choose another label source")
         return nuclei, nothing
+    from harness.sources.classical.agreement import consensus
+    from harness.sources.classical.primary_objects import identify
+
     if source == "consensus":
         return consensus(image, _settings(settings))
     return identify(image, source.removeprefix(CELLPROFILER), _settings(settings)), nothing

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.core.errors import HarnessError
 from harness.datasets import image_files, read_image, read_nuclei
 from harness.datasets.dataset import digest_of, sha256_of
 from harness.datasets.pixels import ENDINGS, size
-from harness.errors import HarnessError
 
 FOLDER = "folder:"
 IGNORE = "_ignore"  # after a field's name: the file with the pixels that shall not count
@@ -59,7 +59,7 @@ def digest(source, names):
 
 
 def read(source, name, shape):
-    """Label image and ignore mask of a field, as `harness.labels.label_field` gives them.
+    """Label image and ignore mask of a field, as `harness.sources.labels.label_field` gives them.
 
     The ignore mask is DIR/<name>_ignore.tif, as `harness label consensus` writes it, or nothing.
     """

@@ -1,8 +1,8 @@
 import json
 
-from harness import bench
-from harness.network import bench as training_bench
-from harness.network.bench import operations_per_step
+from harness.apps import benchmarks as bench
+from harness.apps.benchmarks.network import operations_per_step
+from harness.apps.benchmarks import network as training_bench
 
 
 def test_every_part_is_timed_on_this_machine(harness):

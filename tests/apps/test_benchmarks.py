@@ -6,9 +6,9 @@ import sys
 import numpy as np
 import pytest
 
-from harness.classical import CONFIGURATIONS
-from harness.classical.bench import HERE, TOGETHER, benchmark
-from harness.errors import HarnessError
+from harness.apps.benchmarks.classical import HERE, TOGETHER, benchmark
+from harness.core.errors import HarnessError
+from harness.sources.classical import CONFIGURATIONS
 
 
 def _field():

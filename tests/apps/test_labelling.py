@@ -3,9 +3,9 @@ import pytest
 import tifffile
 from imageio.v3 import imwrite
 
-from harness.classical import Settings
-from harness.classical.primary_objects import identify
 from harness.datasets import open_dataset
+from harness.sources.classical import Settings
+from harness.sources.classical.primary_objects import identify
 
 NAMES = open_dataset("synthetic").splits["test"][:2]
 

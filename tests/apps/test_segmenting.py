@@ -6,7 +6,7 @@ import pytest
 import tifffile
 from imageio.v3 import imwrite
 
-from harness import tracking
+from harness.experiment import tracking
 
 
 class Bright:
@@ -20,7 +20,7 @@ class Bright:
 @pytest.fixture(autouse=True)
 def no_backend(monkeypatch):
     """Its threads are settled once in a process, for a training; here nothing is computed by it."""
-    monkeypatch.setattr("harness.segmenting.load_backend", lambda: None)
+    monkeypatch.setattr("harness.apps.segmenting.load_backend", lambda: None)
 
 
 @pytest.fixture

@@ -12,8 +12,9 @@ import pytest
 import tifffile
 from trained import assert_same, states
 
-from harness import parallel, tracking
+from harness.core import parallel
 from harness.datasets import open_dataset
+from harness.experiment import tracking
 
 pytest.importorskip("distributed", reason="Dask is not installed: pip install -e '.[dask]'")
 
@@ -165,7 +166,7 @@ def test_a_killed_process_of_this_machine_is_replaced(tmp_path):
 
 def test_a_job_whose_processes_are_always_killed_ends_in_one_line(harness, images, monkeypatch, tmp_path):
     lost = parallel.over_fields(partial(once, tmp_path, 99), range(300), workers=2)
-    monkeypatch.setattr("harness.labelling.over_fields", lambda *_, **__: (("a.tif", number, None) for number in lost))
+    monkeypatch.setattr("harness.apps.labelling.over_fields", lambda *_, **__: (("a.tif", number, None) for number in lost))
     code, _, err = harness("label", "consensus", images, "out")
     assert code == 1 and "killed again and again" in err and err.count("\n") == 1
 

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from harness.core.errors import HarnessError
 from harness.datasets import bbbc039, open_dataset
-from harness.errors import HarnessError
 
 REAL = os.environ.get("HARNESS_DATA_DIR")
 needs_data = pytest.mark.skipif(not REAL, reason="HARNESS_DATA_DIR names no copy of BBBC039")

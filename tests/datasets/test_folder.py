@@ -13,10 +13,10 @@ import tifffile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from harness.core.errors import HarnessError
 from harness.datasets import keep_splits, open_dataset, problems, summary, unused, write_folder
 from harness.datasets.dataset import sha256_of
 from harness.datasets.folder import _complete
-from harness.errors import HarnessError
 
 REAL = os.environ.get("HARNESS_DATA_DIR")
 IMAGE = np.arange(20 * 30, dtype=np.uint16).reshape(20, 30)

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
+from harness.core.errors import HarnessError
 from harness.datasets import field_name, image_files, read_image, read_nuclei
-from harness.errors import HarnessError
 
 GREY = (np.arange(20 * 30, dtype=np.uint16) * 6).reshape(20, 30)
 LABELS = np.zeros((20, 30), np.uint16)

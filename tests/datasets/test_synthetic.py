@@ -19,8 +19,8 @@ def fields():
 
 
 def test_golden():
-    """Whoever changes a pixel raises `synthetic.VERSION` and puts the new digest here."""
-    assert synthetic.VERSION == 1
+    """Whoever changes a pixel raises `synthetic.RECIPE` and puts the new digest here."""
+    assert synthetic.RECIPE == 1
     digest = open_dataset("synthetic").digest
     assert digest == "1d452733639e788804dd2587204be87035728f4bdce5b3f8f2fff3ac6a50d79a"
 

@@ -12,9 +12,9 @@ from typing import NamedTuple
 import mlflow
 import pytest
 
-from harness import tracking
 from harness.datasets import open_dataset
-from harness.registry import load_registry, resolve
+from harness.experiment import tracking
+from harness.experiment.registry import load_registry, resolve
 
 ADDRESS = os.environ.get("HARNESS_TEST_POSTGRES")
 SOURCES = ("shape/intensity", "intensity/shape", "shape/shape", "intensity/intensity")

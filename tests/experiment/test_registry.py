@@ -2,8 +2,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from harness import registry
-from harness.errors import HarnessError
+from harness.core.errors import HarnessError
+from harness.experiment import registry
 
 DATASET = SimpleNamespace(name="some-fields", digest="0" * 64)
 PAPER = registry.load_registry()
@@ -88,7 +88,7 @@ def test_a_new_metric_does_not_ask_for_new_training():
     spec = registry.resolve(PAPER, "network-consensus", "cpu", DATASET, 0)
     for stage in spec.versions:
         raised = spec.model_copy(update={"versions": spec.versions | {stage: 99}})
-        trains_anew = stage in {"classical", "classmap", "tiles", "network"}
+        trains_anew = stage in {"datasets", "classical", "classmap", "tiles", "network"}
         assert (raised.training_hash != spec.training_hash) == trains_anew, stage
 
 

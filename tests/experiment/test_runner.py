@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from imageio.v3 import imread
 
-from harness.errors import HarnessError
-from harness.evaluation import Prediction
-from harness.runner import write_predictions
+from harness.core.errors import HarnessError
+from harness.experiment.runner import write_predictions
+from harness.scoring.evaluation import Prediction
 
 
 @pytest.mark.parametrize("count", [3, 300, 65535])

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tifffile
 
-from harness import tracking
 from harness.datasets import open_dataset
+from harness.experiment import tracking
 
 FOUR = ("dice_nuclei", "dice_separations", "jaccard", "jaccard_equal")
 

@@ -12,8 +12,9 @@ import pytest
 from rich.console import Console
 from trained import assert_same, states
 
-from harness import cli, tracking
-from harness.parallel import as_they_end
+from harness import cli
+from harness.core.parallel import as_they_end
+from harness.experiment import tracking
 
 SMOKE = ("--profile", "smoke")
 

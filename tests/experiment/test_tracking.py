@@ -11,9 +11,9 @@ import mlflow
 import numpy as np
 import pytest
 
-from harness import tracking
+from harness.core.errors import HarnessError
 from harness.datasets import open_dataset
-from harness.errors import HarnessError
+from harness.experiment import tracking
 
 SMOKE = ("--profile", "smoke")
 
@@ -103,7 +103,7 @@ def test_a_run_from_before_there_were_runs_of_rows_is_taken_in(harness, fields):
 
 
 def test_a_row_that_fails_says_so_and_finishes_when_it_goes_on(harness, fields, monkeypatch):
-    from harness import runner
+    from harness.experiment import runner
 
     command = ("run", "classical-shape-shape", "--dataset", fields)
     with monkeypatch.context() as broken:
@@ -124,10 +124,10 @@ def test_what_holds_no_network_is_refused_in_one_line(uri, tmp_path, monkeypatch
 
 
 def test_the_model_predicts_what_the_harness_predicts():
+    from harness.method.postprocess import nuclei_from_class_map
     from harness.network.inference import predict_field
     from harness.network.segmenter import Segmenter
     from harness.network.unet import unet
-    from harness.postprocess import nuclei_from_class_map
 
     image = np.random.default_rng(0).integers(0, 4096, (40, 600)).astype(np.uint16)
     network = unet(base=2, last=2)

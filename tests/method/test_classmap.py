@@ -6,8 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 
-from harness.classmap import IGNORE, SEPARATION, VERSION, class_map, training_map
-from harness.errors import HarnessError
+from harness.core.errors import HarnessError
+from harness.experiment.stages import VERSIONS
+from harness.method.classmap import IGNORE, SEPARATION, class_map, training_map
 
 label_images = arrays(np.int32, array_shapes(min_dims=2, max_dims=2, max_side=12), elements=st.integers(0, 4))
 
@@ -73,4 +74,4 @@ def test_golden():
     y, x = np.mgrid[:64, :96]
     labels = (1 + y // 9 * 20 + x // 11) * ((y % 18 > 1) | (x % 7 > 2))
     digest = hashlib.sha256(class_map(labels).tobytes()).hexdigest()
-    assert (VERSION, digest[:16]) == (1, "6aec6e43c2427633")
+    assert (VERSIONS["classmap"], digest[:16]) == (1, "6aec6e43c2427633")

@@ -7,9 +7,10 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
 from scipy.ndimage import label
 
-from harness.classmap import NUCLEUS, class_map
-from harness.errors import HarnessError
-from harness.postprocess import VERSION, nuclei_from_class_map, postprocessing_steps, remove_touching_edge
+from harness.core.errors import HarnessError
+from harness.experiment.stages import VERSIONS
+from harness.method.classmap import NUCLEUS, class_map
+from harness.method.postprocess import nuclei_from_class_map, postprocessing_steps, remove_touching_edge
 
 class_maps = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, min_side=3, max_side=20),
                     elements=st.integers(0, 2))
@@ -86,7 +87,7 @@ def test_refuses_probabilities():
 def test_golden():
     classes = class_map(disks((14, 12), (16, 28), (32, 20), (34, 38), (18, 44), (40, 60)))
     digest = hashlib.sha256(nuclei_from_class_map(classes).tobytes()).hexdigest()
-    assert (VERSION, digest[:16]) == (1, "833378b4f7bb2fb2")
+    assert (VERSIONS["postprocess"], digest[:16]) == (1, "833378b4f7bb2fb2")
 
 
 def test_a_field_without_nuclei_is_what_the_steps_make_of_it():

@@ -1,42 +1,51 @@
+from math import log
+
 import keras
 import numpy as np
 import pytest
 
-from harness.network.loss import SMOOTHING, WEIGHTS, dice_loss
+from harness.network.loss import LOSSES, dice_coefficients, dice_loss, log_dice_loss
 
 rng = np.random.default_rng(0)
-probabilities = rng.dirichlet([1, 1, 1], (2, 6, 5)).astype(np.float32)
-class_map = rng.integers(0, 4, (2, 6, 5)).astype(np.uint8)
+y_pred = rng.dirichlet([1, 1, 1], (2, 6, 5)).astype(np.float32)
+y_true = rng.integers(0, 4, (2, 6, 5)).astype(np.uint8)
 
 
-def value(truth, predicted):
-    return float(keras.ops.convert_to_numpy(dice_loss(truth, predicted)))
+def value(loss, truth, predicted):
+    return float(keras.ops.convert_to_numpy(loss(truth, predicted)))
 
 
-def by_hand(truth, predicted):
-    kept = truth < 3
-    loss = 1.0
-    for cls, weight in enumerate(WEIGHTS):
-        target, p = (truth == cls)[kept], predicted[..., cls][kept]
-        loss -= weight * (2 * (p * target).sum() + SMOOTHING) / (p.sum() + target.sum() + SMOOTHING)
-    return loss
+def test_the_printed_equations_on_numbers_worked_out_by_hand():
+    """Four pixels: background, nucleus, nucleus, separation; the third is taken for half nucleus, half background.
+
+    Eq. 2: background (2 * 1 + 1) / (1 + 1.5 + 1) = 6/7, nucleus (2 * 1.5 + 1) / (2 + 1.5 + 1) = 8/9, separation 3/3.
+    """
+    truth = np.array([[[0, 1, 1, 2]]])
+    predicted = np.array([[[[1, 0, 0], [0, 1, 0], [0.5, 0.5, 0], [0, 0, 1]]]], np.float32)
+    np.testing.assert_allclose(dice_coefficients(truth, predicted), [6 / 7, 8 / 9, 1], rtol=1e-6)
+    assert value(log_dice_loss, truth, predicted) == pytest.approx(-(0.2 * log(6 / 7) + 0.4 * log(8 / 9)), rel=1e-5)
+    assert value(dice_loss, truth, predicted) == pytest.approx(0.2 / 7 + 0.4 / 9, rel=1e-5)
 
 
-def test_equals_the_equations_written_out_over_the_whole_batch():
-    assert value(class_map, probabilities) == pytest.approx(by_hand(class_map, probabilities), rel=1e-5)
-    assert sum(WEIGHTS) == 1
+def test_the_sums_go_over_the_whole_batch():
+    """Two tiles side by side are one batch of two: the mean of the tiles' coefficients would be another number."""
+    beside = np.concatenate(list(y_true), axis=1)[None], np.concatenate(list(y_pred), axis=1)[None]
+    assert value(log_dice_loss, y_true, y_pred) == pytest.approx(value(log_dice_loss, *beside), rel=1e-5)
 
 
-def test_a_perfect_prediction_costs_nothing():
-    truth = class_map % 3
-    assert value(truth, np.eye(3, dtype=np.float32)[truth]) == pytest.approx(0, abs=1e-6)
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+def test_a_perfect_prediction_costs_nothing(loss):
+    truth = y_true % 3
+    assert value(loss, truth, np.eye(3, dtype=np.float32)[truth]) == pytest.approx(0, abs=1e-6)
 
 
-def test_ignored_pixels_do_not_count():
-    other = probabilities.copy()
-    other[class_map == 3] = [0, 0, 1]
-    assert value(class_map, probabilities) == pytest.approx(value(class_map, other), rel=1e-6)
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+def test_ignored_pixels_do_not_count(loss):
+    other = y_pred.copy()
+    other[y_true == 3] = [0, 0, 1]
+    assert value(loss, y_true, y_pred) == pytest.approx(value(loss, y_true, other), rel=1e-6)
 
 
-def test_a_channel_axis_on_the_class_map_changes_nothing():
-    assert value(class_map[..., None], probabilities) == value(class_map, probabilities)
+@pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
+def test_a_channel_axis_on_the_class_map_changes_nothing(loss):
+    assert value(loss, y_true[..., None], y_pred) == value(loss, y_true, y_pred)

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 from toy import NETWORK, schedule, squares
 
-from harness import tiles
+from harness.method import tiles
 from harness.network import resident, training
-from harness.network.loss import dice_loss
+from harness.network.loss import log_dice_loss
 from harness.network.resident import Resident
 from harness.network.training import train
 
@@ -17,14 +17,14 @@ def test_the_device_normalises_and_turns_tiles_as_numpy_does(monkeypatch):
     tile_set = squares(3)
     images = [tiles.normalise(image) for image in tile_set.images]
     monkeypatch.setattr(resident, "AT_ONCE", 2)
-    learner = Resident(keras.layers.Identity(), [tile_set])
+    learner = Resident(keras.layers.Identity(), [tile_set], "log-dice")
     seen = keras.ops.convert_to_numpy(learner(EVERY_ORIENTATION))
     expected = np.stack([tiles.orient(images[tile], turn) for tile, turn in EVERY_ORIENTATION])
     np.testing.assert_array_equal(seen[..., 0], expected)
     probabilities = np.random.default_rng(0).dirichlet([1, 1, 1], (24, 32, 32)).astype(np.float32)
     class_maps = np.stack([tiles.orient(tile_set.class_maps[tile], turn) for tile, turn in EVERY_ORIENTATION])
     np.testing.assert_array_equal(learner.compute_loss(EVERY_ORIENTATION, y_pred=probabilities),
-                                  dice_loss(class_maps, probabilities))
+                                  log_dice_loss(class_maps, probabilities))
 
 
 def test_steps_in_one_dispatch_are_the_steps_one_by_one(tmp_path, monkeypatch):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from toy import NETWORK, schedule, squares
 
-from harness.errors import HarnessError
+from harness.core.errors import HarnessError
 from harness.network import states
 from harness.network.training import prepared, train
 

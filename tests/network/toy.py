@@ -35,7 +35,7 @@ def gradients():
     """Loss and its gradients at the initial weights, without dropout: arrays by name."""
     import keras
 
-    from harness.network.loss import dice_loss
+    from harness.network.loss import log_dice_loss
     from harness.network.unet import unet
 
     network, tile_set = unet(**NETWORK), squares(2)
@@ -43,7 +43,7 @@ def gradients():
 
     def loss_of(weights):
         probabilities, _ = network.stateless_call(weights, network.non_trainable_variables, image, training=False)
-        return dice_loss(class_map, probabilities)
+        return log_dice_loss(class_map, probabilities)
 
     if keras.backend.backend() == "jax":
         import jax
@@ -53,7 +53,7 @@ def gradients():
         import tensorflow
 
         with tensorflow.GradientTape() as tape:
-            loss = dice_loss(class_map, network(image, training=False))
+            loss = log_dice_loss(class_map, network(image, training=False))
         found = tape.gradient(loss, [variable.value for variable in network.trainable_variables])
     return {"loss": np.asarray(loss), **{f"{i:03d}": np.asarray(gradient) for i, gradient in enumerate(found)}}
 

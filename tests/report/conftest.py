@@ -8,13 +8,15 @@ import pandas as pd
 import pytest
 from scipy.ndimage import binary_dilation
 
-from harness import evaluation, registry, tiles
-from harness.classmap import class_map
 from harness.datasets import DataSet
 from harness.datasets.synthetic import SEED, synthetic_field
+from harness.experiment import registry
+from harness.experiment.runner import write_predictions
+from harness.experiment.tracking import Run
+from harness.method import tiles
+from harness.method.classmap import class_map
 from harness.report.figures import postprocessing
-from harness.runner import write_predictions
-from harness.tracking import Run
+from harness.scoring import evaluation
 
 SIDE = 192
 QUALITY = {"network-manual": 0.02, "network-shape-intensity": 0.06, "network-consensus": 0.1,

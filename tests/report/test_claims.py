@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness.registry import Registry
+from harness.experiment.registry import Registry
 from harness.report.claims import Evidence, check
 from harness.report.results import METRICS, RowResults
 from harness.report.statistics import bootstrap

@@ -7,9 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness import report, tracking
-from harness.errors import HarnessError
-from harness.registry import Registry
+from harness import report
+from harness.core.errors import HarnessError
+from harness.experiment import tracking
+from harness.experiment.registry import Registry
 
 
 @pytest.fixture(scope="module")

@@ -1,8 +1,8 @@
 import pandas as pd
 import pytest
 
-from harness import evaluation
 from harness.report.results import collect, ratios, read_all
+from harness.scoring import evaluation
 
 
 def test_newest_finished_run_of_the_current_spec_counts(book, resolve, seven):

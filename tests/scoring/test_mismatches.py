@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from harness import metrics
-from harness.report.errors import classify
+from harness.scoring import metrics
+from harness.scoring.mismatches import classify
 
 
 def discs(*centres, shape=(60, 90), radius=6):

@@ -2,8 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from harness import metrics, objects
 from harness.datasets.synthetic import SEED, synthetic_field
+from harness.scoring import metrics, objects
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,10 @@ import pytest
 import tifffile
 from imageio.v3 import imwrite
 
-from harness import labels, registry, stored_labels
+from harness.core.errors import HarnessError
 from harness.datasets import open_dataset
-from harness.errors import HarnessError
+from harness.experiment import registry
+from harness.sources import labels, stored_labels
 
 LABELS = np.zeros((20, 30), np.uint16)
 LABELS[2:8, 3:9], LABELS[8:12, 3:9] = 1, 2
@@ -82,7 +83,7 @@ def test_a_row_of_stored_labels_scores_like_the_row_that_made_them_until_they_ch
     own = write(tmp_path / "own.toml", "classical", "theirs")
     assert harness("run", "classical-shape-shape", "--dataset", fields)[0] == 0
     assert harness("run", "theirs", "--dataset", fields, "--file", own)[0] == 0
-    from harness import tracking
+    from harness.experiment import tracking
 
     tracking.connect()
     scores = [{key: value for key, value in run.metrics.items() if not key.startswith("seconds")} for run in tracking.runs()]

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from harness import tiles
+from harness.method import tiles
 
 PARTS = ("classical", "scoring", "train", "infer")
 NETWORK = {}  # the widths that the U-Net has when none are given
@@ -31,7 +31,7 @@ def classical(dataset, fields, interpreter=None):
     interpreter : path-like, optional
         A Python that has the real CellProfiler, timed on the same fields.
     """
-    from harness.classical.bench import benchmark
+    from harness.apps.benchmarks.classical import benchmark
 
     images = [dataset.read_image(name) for name in dataset.splits["test"][:fields]]
     return [Measured(f"{timing.program} {timing.configuration}"
@@ -41,9 +41,9 @@ def classical(dataset, fields, interpreter=None):
 
 def scoring(dataset, fields):
     """Post-processing of a field, and scoring it by each protocol; see `classical` for the parameters."""
-    from harness import metrics
-    from harness.classmap import class_map
-    from harness.postprocess import nuclei_from_class_map
+    from harness.method.classmap import class_map
+    from harness.method.postprocess import nuclei_from_class_map
+    from harness.scoring import metrics
 
     truths = [dataset.read_nuclei(name) for name in dataset.splits["test"][:fields]]
     maps = [class_map(truth) for truth in truths]
@@ -62,7 +62,7 @@ def scoring(dataset, fields):
 
 def train():
     """Tiles per second of the training loop, alone and side by side, against plain `Model.fit`."""
-    from harness.network.bench import training
+    from harness.apps.benchmarks.network import training
 
     paces, share = training(NETWORK, tiles.SIZE)
     return [Measured(f"training, {pace.name}", "tile", 1 / pace.tiles_per_second,
@@ -73,7 +73,7 @@ def train():
 
 def infer():
     """Inference of a 512x512 tile, as the harness does it."""
-    from harness.network.bench import inference
+    from harness.apps.benchmarks.network import inference
 
     return [Measured("inference", "tile", inference(NETWORK, tiles.SIZE))]
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.classical.primary_objects import grey, identify_all
-from harness.classical.settings import CONFIGURATIONS, Settings
-from harness.classical.thresholds import threshold
-from harness.errors import HarnessError
+from harness.core.errors import HarnessError
+from harness.sources.classical import reference
+from harness.sources.classical.primary_objects import grey, identify_all
+from harness.sources.classical.settings import CONFIGURATIONS, Settings
+from harness.sources.classical.thresholds import threshold
 
 HERE = "harness"
 TOGETHER = "all together"
@@ -96,7 +97,7 @@ def _real(images, labels, configurations, settings, repeats, interpreter):
 
 
 def run_reference(images, configurations, settings, interpreter, repeats=1):
-    """Label images by the real CellProfiler; see `harness.classical.reference` for what the answer holds.
+    """Label images by the real CellProfiler; see `harness.sources.classical.reference` for what the answer holds.
 
     Returns
     -------
@@ -109,7 +110,7 @@ def run_reference(images, configurations, settings, interpreter, repeats=1):
     with tempfile.TemporaryDirectory() as folder:
         asked, answered = Path(folder, "request.npz"), Path(folder, "answer.npz")
         np.savez(asked, request=json.dumps(request), **{f"image_{i}": image for i, image in enumerate(images)})
-        _call(interpreter, Path(__file__).with_name("reference.py"), asked, answered)
+        _call(interpreter, reference.__file__, asked, answered)
         with np.load(answered) as stored:
             return dict(stored)
 

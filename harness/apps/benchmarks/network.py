@@ -131,8 +131,8 @@ def _ours(loop, network, size, steps):
 def _plain(loop, network, size, steps):
     import keras
 
-    from harness import tiles
-    from harness.network.loss import dice_loss
+    from harness.method import tiles
+    from harness.network.loss import log_dice_loss
 
     model, optimiser, tile_set = _ready(loop, network, size, steps)
 
@@ -143,7 +143,7 @@ def _plain(loop, network, size, steps):
         def __getitem__(self, index):
             return tiles.normalise(tile_set.images[index])[None, ..., None], tile_set.class_maps[index][None]
 
-    model.compile(optimiser, dice_loss, jit_compile=keras.backend.backend() == "jax")
+    model.compile(optimiser, log_dice_loss, jit_compile=keras.backend.backend() == "jax")
     return partial(model.fit, Tiles(), steps_per_epoch=steps)
 
 

@@ -3,8 +3,6 @@
 `primary_objects` and `agreement` make label images; they import numba, which whoever only names settings need not wait for.
 """
 
-from harness.classical.settings import CONFIGURATIONS, Settings
+from harness.sources.classical.settings import CONFIGURATIONS, Settings
 
-VERSION = 1
-
-__all__ = ["CONFIGURATIONS", "VERSION", "Settings"]
+__all__ = ["CONFIGURATIONS", "Settings"]

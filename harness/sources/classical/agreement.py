@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from harness.classical.components import label
-from harness.classical.primary_objects import identify_all
-from harness.classical.settings import Settings
+from harness.sources.classical.components import label
+from harness.sources.classical.primary_objects import identify_all
+from harness.sources.classical.settings import Settings
 
 BEST = ("shape/intensity", "intensity/shape", "shape/shape")
 

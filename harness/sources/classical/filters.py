@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-from harness.classical.components import label_background
+from harness.sources.classical.components import label_background
 
 
 def finish(labels, settings):

@@ -4,9 +4,9 @@ from functools import lru_cache
 
 import numpy as np
 
-from harness.classical.components import label_background
-from harness.classical.filters import areas, on_border, take
-from harness.classical.smoothing import convolve, gaussian
+from harness.sources.classical.components import label_background
+from harness.sources.classical.filters import areas, on_border, take
+from harness.sources.classical.smoothing import convolve, gaussian
 
 _SIGMA_OF_SCALE = 1 / 0.6744 / 2
 

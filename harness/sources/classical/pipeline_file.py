@@ -3,8 +3,8 @@
 CellProfiler reads the values by their order and keeps the words before each colon for people.
 """
 
-from harness.classical.reference import FILL_HOLES
-from harness.classical.settings import parse_configuration
+from harness.sources.classical.reference import FILL_HOLES
+from harness.sources.classical.settings import parse_configuration
 
 _IMAGE = "DNA"
 _MANY = 500  # CellProfiler's own number where no limit is wanted
@@ -14,7 +14,7 @@ def pipeline_text(configurations, settings):
     """Text of a pipeline that identifies nuclei and saves one label image per image and configuration.
 
     The images are taken as they are listed in CellProfiler's Images module, and scaled by their bit depth as
-    `harness.classical` does. The label images are 16-bit TIFF files, `<stem>_shape-intensity.tiff` and so on, in
+    `harness.sources.classical` does. The label images are 16-bit TIFF files, `<stem>_shape-intensity.tiff` and so on, in
     the default output folder.
 
     Parameters

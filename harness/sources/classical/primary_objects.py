@@ -2,15 +2,15 @@
 
 import numpy as np
 
-from harness.classical.components import label
-from harness.classical.distance import distances
-from harness.classical.filters import fill_holes, finish
-from harness.classical.flood import flood
-from harness.classical.foreground import foreground
-from harness.classical.seeds import find_seeds, jitter, smooth_for_seeds
-from harness.classical.settings import CONFIGURATIONS, Settings, parse_configuration
-from harness.classical.thresholds import threshold
-from harness.errors import HarnessError
+from harness.core.errors import HarnessError
+from harness.sources.classical.components import label
+from harness.sources.classical.distance import distances
+from harness.sources.classical.filters import fill_holes, finish
+from harness.sources.classical.flood import flood
+from harness.sources.classical.foreground import foreground
+from harness.sources.classical.seeds import find_seeds, jitter, smooth_for_seeds
+from harness.sources.classical.settings import CONFIGURATIONS, Settings, parse_configuration
+from harness.sources.classical.thresholds import threshold
 
 
 def identify(image, configuration, settings=Settings()):

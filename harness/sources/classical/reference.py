@@ -4,7 +4,7 @@
 
 It imports nothing of this package, as CellProfiler needs an environment (and a Python) of its own. The request
 holds the images, float32 on the scale 0 to 1, as `image_0`, `image_1`, ... and, as JSON in `request`, the
-configurations, the fields of `harness.classical.Settings`, `thresholds` (one per image, or null for
+configurations, the fields of `harness.sources.classical.Settings`, `thresholds` (one per image, or null for
 CellProfiler's own) and `repeats`.
 The answer holds label images `labels_0_shape/intensity`, ..., `seconds` (images, configurations; the best of the
 repeats, for the module alone) and `program`.

@@ -6,8 +6,8 @@ import numpy as np
 from numba import njit
 from scipy import ndimage
 
-from harness.classical.components import label
-from harness.classical.smoothing import convolve
+from harness.sources.classical.components import label
+from harness.sources.classical.smoothing import convolve
 
 _FULL_WIDTH = 2.35
 _LOW_RESOLUTION_OVER = 10

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from math import isfinite
 from numbers import Integral, Real
 
-from harness.errors import HarnessError
+from harness.core.errors import HarnessError
 
 CONFIGURATIONS = ("shape/intensity", "intensity/shape", "shape/shape", "intensity/intensity")
 

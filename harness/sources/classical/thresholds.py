@@ -12,7 +12,7 @@ pixel now and then.
 import numpy as np
 from numba import njit
 
-from harness.errors import HarnessError
+from harness.core.errors import HarnessError
 
 _BUFFER, _BLOCK = 8192, 128
 _HALF_GREY_LEVEL = 0.5 / 65536

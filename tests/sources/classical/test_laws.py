@@ -8,14 +8,13 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from harness.classical import CONFIGURATIONS, Settings
-from harness.classical.agreement import consensus
-from harness.classical.components import label
-from harness.classical.primary_objects import identify, identify_all
-from harness.classical.foreground import foreground, smooth
-from harness.classical.primary_objects import grey
-from harness.classical.thresholds import threshold
-from harness.errors import HarnessError
+from harness.core.errors import HarnessError
+from harness.sources.classical import CONFIGURATIONS, Settings
+from harness.sources.classical.agreement import consensus
+from harness.sources.classical.components import label
+from harness.sources.classical.foreground import foreground, smooth
+from harness.sources.classical.primary_objects import grey, identify, identify_all
+from harness.sources.classical.thresholds import threshold
 
 law = settings(max_examples=12, deadline=None)
 seeds = st.integers(0, 2 ** 32 - 1)

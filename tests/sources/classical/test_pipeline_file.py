@@ -2,9 +2,9 @@
 
 import pytest
 
-from harness.classical import CONFIGURATIONS, Settings
-from harness.classical.pipeline_file import pipeline_text
-from harness.errors import HarnessError
+from harness.core.errors import HarnessError
+from harness.sources.classical import CONFIGURATIONS, Settings
+from harness.sources.classical.pipeline_file import pipeline_text
 
 # As CellProfiler 4.2.8 writes them: number of settings and revision of each module.
 MODULES = {"Images": (3, 2), "Metadata": (15, 6), "NamesAndTypes": (19, 8), "Groups": (3, 2),

@@ -8,10 +8,9 @@ import numpy as np
 import pytest
 import tifffile
 
-from harness.classical import CONFIGURATIONS, Settings
-from harness.classical.primary_objects import identify_all
-from harness.classical.primary_objects import grey
-from harness.classical.thresholds import threshold
+from harness.sources.classical import CONFIGURATIONS, Settings
+from harness.sources.classical.primary_objects import grey, identify_all
+from harness.sources.classical.thresholds import threshold
 
 GOLDEN = np.load(Path(__file__).parent / "data" / "cellprofiler.npz")
 CASES = json.loads(str(GOLDEN["cases"]))

@@ -9,16 +9,16 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from scipy import ndimage
 
-from harness.classical import Settings
-from harness.classical.components import label, label_background
-from harness.classical.distance import distances
-from harness.classical.filters import areas, consecutive, fill_holes, take
-from harness.classical.flood import flood
-from harness.classical.foreground import fill_small_holes, smooth
-from harness.classical.seeds import jitter, local_maxima, shrink
-from harness.classical.smoothing import convolve, gaussian
-from harness.classical.thresholds import mean, minimum_cross_entropy
-from harness.errors import HarnessError
+from harness.core.errors import HarnessError
+from harness.sources.classical import Settings
+from harness.sources.classical.components import label, label_background
+from harness.sources.classical.distance import distances
+from harness.sources.classical.filters import areas, consecutive, fill_holes, take
+from harness.sources.classical.flood import flood
+from harness.sources.classical.foreground import fill_small_holes, smooth
+from harness.sources.classical.seeds import jitter, local_maxima, shrink
+from harness.sources.classical.smoothing import convolve, gaussian
+from harness.sources.classical.thresholds import mean, minimum_cross_entropy
 
 EIGHT = np.ones((3, 3))
 shapes = st.tuples(st.integers(1, 14), st.integers(1, 14))

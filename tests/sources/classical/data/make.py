@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.classical import CONFIGURATIONS, Settings
-from harness.classical.bench import run_reference
+from harness.apps.benchmarks.classical import run_reference
 from harness.datasets.synthetic import synthetic_field
+from harness.sources.classical import CONFIGURATIONS, Settings
 
 OTHER_SETTINGS = [
     {"discard_border": True},

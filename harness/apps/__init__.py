@@ -1,0 +1,1 @@
+"""Programs of their own: labelling and segmenting folders of images, benchmarks."""

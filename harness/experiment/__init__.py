@@ -1,0 +1,1 @@
+"""A run, from the registry to the tracking store."""

@@ -1,0 +1,1 @@
+"""The method between labels and nuclei: class map, tiles, post-processing."""

@@ -1,0 +1,1 @@
+"""Label sources: where the label images for training come from."""
