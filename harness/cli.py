@@ -15,25 +15,37 @@ from rich.table import Column, Table
 from harness import __version__
 from harness.core.errors import HarnessError
 
-app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, context_settings={"max_content_width": 110},
-                  help="Can a network learn nuclei from labels that a classical pipeline made? A benchmark of label "
-                       "sources, tracked with MLflow. Begin with: harness reproduce")
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"max_content_width": 110},
+    help="Can a network learn nuclei from labels that a classical pipeline made? A benchmark of label "
+    "sources, tracked with MLflow. Begin with: harness reproduce",
+)
 console, errors = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
 
 Dataset = Annotated[str, typer.Option(help="synthetic, bbbc039, or a folder with images/ and masks/")]
 DataDir = Annotated[Path | None, typer.Option(envvar="HARNESS_DATA_DIR", help="an unpacked copy of BBBC039")]
-ProfileName = Annotated[str | None, typer.Option("--profile", help="how much work a network row is given: paper, cpu, "
-                                                 "quick, smoke; quick on synthetic fields, cpu on others")]
+ProfileName = Annotated[
+    str | None,
+    typer.Option(
+        "--profile",
+        help="how much work a network row is given: paper, cpu, quick, smoke; quick on synthetic fields, cpu on others",
+    ),
+]
 Seeds = Annotated[list[int] | None, typer.Option("--seed", min=0, help="may be given several times; 0 when left out")]
-TrackingUri = Annotated[str | None, typer.Option(envvar="MLFLOW_TRACKING_URI", help="MLflow tracking store; "
-                                                 "sqlite:///mlflow.db when left out")]
+TrackingUri = Annotated[
+    str | None, typer.Option(envvar="MLFLOW_TRACKING_URI", help="MLflow tracking store; sqlite:///mlflow.db when left out")
+]
 File = Annotated[Path | None, typer.Option(help="a registry of one's own; the paper's tables when left out")]
 Out = Annotated[Path, typer.Option(help="folder of the report")]
-Predictions = Annotated[bool, typer.Option("--predictions", help="put the test predictions of the network rows beside "
-                                           "the report, as label PNGs")]
+Predictions = Annotated[
+    bool, typer.Option("--predictions", help="put the test predictions of the network rows beside the report, as label PNGs")
+]
 Workers = Annotated[int, typer.Option(min=1, help="rows x seeds done side by side, each in a process of its own")]
-Scheduler = Annotated[str | None, typer.Option(metavar="ADDRESS", help="of a Dask scheduler, for example "
-                                               "tcp://host:8786; its workers do the work")]
+Scheduler = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="of a Dask scheduler, for example tcp://host:8786; its workers do the work")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="for scripts")]
 
 
@@ -54,9 +66,18 @@ def main():
 
 
 @app.command()
-def reproduce(dataset: Dataset = "synthetic", data_dir: DataDir = None, profile: ProfileName = None,
-              seed: Seeds = None, tracking_uri: TrackingUri = None, file: File = None,
-              out: Out = Path("report"), predictions: Predictions = False, workers: Workers = 1, scheduler: Scheduler = None):
+def reproduce(
+    dataset: Dataset = "synthetic",
+    data_dir: DataDir = None,
+    profile: ProfileName = None,
+    seed: Seeds = None,
+    tracking_uri: TrackingUri = None,
+    file: File = None,
+    out: Out = Path("report"),
+    predictions: Predictions = False,
+    workers: Workers = 1,
+    scheduler: Scheduler = None,
+):
     """Run every row of the registry and write the report: the main job."""
     session = _Session(dataset, data_dir, profile, tracking_uri, file)
     with session.suite():
@@ -66,9 +87,17 @@ def reproduce(dataset: Dataset = "synthetic", data_dir: DataDir = None, profile:
 
 
 @app.command()
-def run(rows: Annotated[list[str], typer.Argument(help="row ids, see harness list")], dataset: Dataset = "synthetic",
-        data_dir: DataDir = None, profile: ProfileName = None, seed: Seeds = None,
-        tracking_uri: TrackingUri = None, file: File = None, workers: Workers = 1, scheduler: Scheduler = None):
+def run(
+    rows: Annotated[list[str], typer.Argument(help="row ids, see harness list")],
+    dataset: Dataset = "synthetic",
+    data_dir: DataDir = None,
+    profile: ProfileName = None,
+    seed: Seeds = None,
+    tracking_uri: TrackingUri = None,
+    file: File = None,
+    workers: Workers = 1,
+    scheduler: Scheduler = None,
+):
     """Run some rows; a run that is there already is not done again, an interrupted one goes on."""
     session = _Session(dataset, data_dir, profile, tracking_uri, file)
     with session.suite():
@@ -77,10 +106,16 @@ def run(rows: Annotated[list[str], typer.Argument(help="row ids, see harness lis
 
 
 @app.command()
-def report(dataset: Dataset = "synthetic", data_dir: DataDir = None, profile: ProfileName = None,
-           tracking_uri: TrackingUri = None, file: File = None, out: Out = Path("report"),
-           predictions: Predictions = False,
-           recompute: Annotated[bool, typer.Option("--recompute", help="score the stored predictions again")] = False):
+def report(
+    dataset: Dataset = "synthetic",
+    data_dir: DataDir = None,
+    profile: ProfileName = None,
+    tracking_uri: TrackingUri = None,
+    file: File = None,
+    out: Out = Path("report"),
+    predictions: Predictions = False,
+    recompute: Annotated[bool, typer.Option("--recompute", help="score the stored predictions again")] = False,
+):
     """Write the tables and figures of the runs that are in the tracking store."""
     session = _Session(dataset, data_dir, profile, tracking_uri, file)
     with session.suite():
@@ -88,10 +123,15 @@ def report(dataset: Dataset = "synthetic", data_dir: DataDir = None, profile: Pr
 
 
 @app.command()
-def score(name: Annotated[str, typer.Argument(help="what the row is called, for example cellpose")],
-          predictions: Annotated[Path, typer.Argument(help="folder of label images, one per test field and named like it")],
-          dataset: Dataset = "synthetic", data_dir: DataDir = None, tracking_uri: TrackingUri = None, file: File = None,
-          as_json: AsJson = False):
+def score(
+    name: Annotated[str, typer.Argument(help="what the row is called, for example cellpose")],
+    predictions: Annotated[Path, typer.Argument(help="folder of label images, one per test field and named like it")],
+    dataset: Dataset = "synthetic",
+    data_dir: DataDir = None,
+    tracking_uri: TrackingUri = None,
+    file: File = None,
+    as_json: AsJson = False,
+):
     """Score label images that any tool made, and put them into the tables as an external row."""
     run = _Session(dataset, data_dir, None, tracking_uri, file).score(name, predictions)
     if as_json:
@@ -104,17 +144,31 @@ def score(name: Annotated[str, typer.Argument(help="what the row is called, for 
 
 
 @app.command("list")
-def list_rows(dataset: Dataset = "synthetic", data_dir: DataDir = None, profile: ProfileName = None,
-              tracking_uri: TrackingUri = None, file: File = None, as_json: AsJson = False):
+def list_rows(
+    dataset: Dataset = "synthetic",
+    data_dir: DataDir = None,
+    profile: ProfileName = None,
+    tracking_uri: TrackingUri = None,
+    file: File = None,
+    as_json: AsJson = False,
+):
     """Every row of the registry with the state of its runs."""
     session = _Session(dataset, data_dir, profile, tracking_uri, file)
     results = session.results()
     if as_json:
-        print(json.dumps([{"row": row, **result.row.model_dump(), "state": _state(result)}
-                          for row, result in results.items()], indent=1))
+        print(
+            json.dumps(
+                [{"row": row, **result.row.model_dump(), "state": _state(result)} for row, result in results.items()], indent=1
+            )
+        )
         return
-    table = Table(Column("row", no_wrap=True), Column("title", overflow="fold"), Column("labels", overflow="fold"),
-                  f"{session.dataset.name}, {session.profile}", box=None)
+    table = Table(
+        Column("row", no_wrap=True),
+        Column("title", overflow="fold"),
+        Column("labels", overflow="fold"),
+        f"{session.dataset.name}, {session.profile}",
+        box=None,
+    )
     for row, result in results.items():
         table.add_row(row, result.row.title, result.row.labels, _state(result))
     console.print(table)
@@ -124,9 +178,15 @@ def list_rows(dataset: Dataset = "synthetic", data_dir: DataDir = None, profile:
 
 
 @app.command()
-def describe(row: Annotated[str, typer.Argument(help="row id, see harness list")], dataset: Dataset = "synthetic",
-             data_dir: DataDir = None, profile: ProfileName = None, seed: Seeds = None, file: File = None,
-             as_json: AsJson = False):
+def describe(
+    row: Annotated[str, typer.Argument(help="row id, see harness list")],
+    dataset: Dataset = "synthetic",
+    data_dir: DataDir = None,
+    profile: ProfileName = None,
+    seed: Seeds = None,
+    file: File = None,
+    as_json: AsJson = False,
+):
     """Everything that defines a row: labels, network, schedule, data, versions of the stages."""
     session = _Session(dataset, data_dir, profile, None, file, connect=False)
     spec = session.spec(row, (seed or [0])[0])
@@ -144,17 +204,31 @@ def _definition(spec, dataset, registry):
     """What defines a run, in words."""
     from harness.sources.labels import settings_of
 
-    method = ("a U-Net is trained on these labels and predicts the test fields" if spec.method == "network"
-              else "these labels are the prediction of the test fields")
-    lines = {"row": spec.row, "labels": spec.labels, "settings": _listed(settings_of(spec.labels, spec.settings)),
-             "method": f"{spec.method}: {method}"}
+    method = (
+        "a U-Net is trained on these labels and predicts the test fields"
+        if spec.method == "network"
+        else "these labels are the prediction of the test fields"
+    )
+    lines = {
+        "row": spec.row,
+        "labels": spec.labels,
+        "settings": _listed(settings_of(spec.labels, spec.settings)),
+        "method": f"{spec.method}: {method}",
+    }
     if spec.method == "network":
-        lines |= {"network": _listed(spec.network.model_dump()),
-                  "schedule": f"profile {spec.profile}: {_listed(spec.schedule.model_dump())}", "seed": str(spec.seed)}
+        lines |= {
+            "network": _listed(spec.network.model_dump()),
+            "schedule": f"profile {spec.profile}: {_listed(spec.schedule.model_dump())}",
+            "seed": str(spec.seed),
+        }
     fields = ", ".join(f"{len(names)} {split}" for split, names in dataset.splits.items())
-    return lines | {"data set": f"{spec.dataset}: {fields} fields", "digest": spec.digest,
-                    "stages": _listed(spec.versions), "published": _listed(registry.published(spec.row, spec.dataset)),
-                    "spec hash": spec.hash}
+    return lines | {
+        "data set": f"{spec.dataset}: {fields} fields",
+        "digest": spec.digest,
+        "stages": _listed(spec.versions),
+        "published": _listed(registry.published(spec.row, spec.dataset)),
+        "spec hash": spec.hash,
+    }
 
 
 def _listed(values):
@@ -174,16 +248,21 @@ def data(dataset: Dataset = "synthetic", data_dir: DataDir = None, file: File = 
     if wrong:
         raise typer.Exit(2)
     opened, registry = open_dataset(dataset, data_dir), load_registry(file)
-    found = summary(opened) | {"unused": unused(Path(dataset)) if is_folder(dataset) else [],
-                               "not_available": unavailable(registry, opened)}
+    found = summary(opened) | {
+        "unused": unused(Path(dataset)) if is_folder(dataset) else [],
+        "not_available": unavailable(registry, opened),
+    }
     if as_json:
         print(json.dumps(found, indent=1))
         return
     console.print(f"{found['name']}  digest {found['digest']}")
     table = Table("split", "fields", "annotated", "nuclei", "sizes", box=None)
     for split, there in found["splits"].items():
-        table.add_row(split, *(str(there[key]) for key in ("fields", "annotated", "nuclei")),
-                      ", ".join(f"{height}x{width}" for height, width in there["sizes"]))
+        table.add_row(
+            split,
+            *(str(there[key]) for key in ("fields", "annotated", "nuclei")),
+            ", ".join(f"{height}x{width}" for height, width in there["sizes"]),
+        )
     console.print(table)
     if found["unused"]:
         console.print(f"in no split list, so not used: {', '.join(found['unused'])}")
@@ -192,15 +271,23 @@ def data(dataset: Dataset = "synthetic", data_dir: DataDir = None, file: File = 
 
 
 @app.command()
-def label(source: Annotated[str, typer.Argument(help="cellprofiler:<seeds>/<lines> or consensus")],
-          images: Annotated[Path | None, typer.Argument(help="folder of TIFF or PNG images")] = None,
-          out: Annotated[Path | None, typer.Argument(help="folder of the label images, one .tif per image")] = None,
-          set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="a setting of the source "
-                                                         "that differs, for example min_diameter=15; repeatable")] = None,
-          workers: Annotated[int | None, typer.Option(min=1, help="processes; all cores when left out")] = None,
-          scheduler: Scheduler = None,
-          export_pipeline: Annotated[Path | None, typer.Option(metavar="FILE.cppipe", help="write the same settings as a "
-                                                               "pipeline for CellProfiler 4.2 instead")] = None):
+def label(
+    source: Annotated[str, typer.Argument(help="cellprofiler:<seeds>/<lines> or consensus")],
+    images: Annotated[Path | None, typer.Argument(help="folder of TIFF or PNG images")] = None,
+    out: Annotated[Path | None, typer.Argument(help="folder of the label images, one .tif per image")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="a setting of the source that differs, for example min_diameter=15; repeatable"
+        ),
+    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="processes; all cores when left out")] = None,
+    scheduler: Scheduler = None,
+    export_pipeline: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.cppipe", help="write the same settings as a pipeline for CellProfiler 4.2 instead"),
+    ] = None,
+):
     """Make label images of a folder of images; goes on where it was stopped."""
     from harness.apps.jobs import pending
     from harness.apps.labelling import label_files, write_pipeline
@@ -218,12 +305,14 @@ def label(source: Annotated[str, typer.Argument(help="cellprofiler:<seeds>/<line
 
 
 @app.command()
-def segment(model: Annotated[str, typer.Argument(help="id of a run with a trained network, or models:/NAME/VERSION")],
-            images: Annotated[Path, typer.Argument(help="folder of TIFF or PNG images")],
-            out: Annotated[Path, typer.Argument(help="folder of the label images and tables, a .tif and a .csv per image")],
-            tracking_uri: TrackingUri = None,
-            workers: Annotated[int, typer.Option(min=1, help="processes, each with the network in its memory")] = 1,
-            scheduler: Scheduler = None):
+def segment(
+    model: Annotated[str, typer.Argument(help="id of a run with a trained network, or models:/NAME/VERSION")],
+    images: Annotated[Path, typer.Argument(help="folder of TIFF or PNG images")],
+    out: Annotated[Path, typer.Argument(help="folder of the label images and tables, a .tif and a .csv per image")],
+    tracking_uri: TrackingUri = None,
+    workers: Annotated[int, typer.Option(min=1, help="processes, each with the network in its memory")] = 1,
+    scheduler: Scheduler = None,
+):
     """Find the nuclei of new images with a trained network; goes on where it was stopped."""
     from harness.apps.jobs import pending
     from harness.apps.segmenting import segment_files
@@ -239,8 +328,9 @@ def _work_through(what, total, there, done):
     from rich.progress import track
 
     good = bad = nuclei = 0
-    for name, count, wrong in track(_unless_lost(done), what, total, console=errors, transient=True,
-                                    disable=not errors.is_terminal):
+    for name, count, wrong in track(
+        _unless_lost(done), what, total, console=errors, transient=True, disable=not errors.is_terminal
+    ):
         good, bad, nuclei = good + (not wrong), bad + bool(wrong), nuclei + count
         if wrong:
             errors.print(f"[red]harness:[/red] {escape(name)}: {escape(wrong)}")
@@ -256,8 +346,14 @@ def _unless_lost(done):
     except Exception as error:
         if not is_lost(error):
             raise
-        yield "stopped", 0, ("a worker was killed again and again, perhaps for want of memory; the same command, with fewer "
-                             "--workers, does what is left")
+        yield (
+            "stopped",
+            0,
+            (
+                "a worker was killed again and again, perhaps for want of memory; the same command, with fewer "
+                "--workers, does what is left"
+            ),
+        )
 
 
 def _settings(pairs):
@@ -277,28 +373,35 @@ def _settings(pairs):
 
 
 @app.command()
-def bench(parts: Annotated[list[str] | None, typer.Argument(help="classical, scoring, train, infer; all when left "
-                                                            "out")] = None,
-          dataset: Dataset = "synthetic", data_dir: DataDir = None,
-          fields: Annotated[int, typer.Option(min=1, help="test fields that are timed")] = 5,
-          cellprofiler: Annotated[Path | None, typer.Option(help="a Python that has the real CellProfiler, to be timed "
-                                                            "beside this")] = None,
-          as_json: AsJson = False):
+def bench(
+    parts: Annotated[list[str] | None, typer.Argument(help="classical, scoring, train, infer; all when left out")] = None,
+    dataset: Dataset = "synthetic",
+    data_dir: DataDir = None,
+    fields: Annotated[int, typer.Option(min=1, help="test fields that are timed")] = 5,
+    cellprofiler: Annotated[
+        Path | None, typer.Option(help="a Python that has the real CellProfiler, to be timed beside this")
+    ] = None,
+    as_json: AsJson = False,
+):
     """Time the stages on this machine: seconds per field, per training step, per inference tile."""
     from harness.apps import benchmarks as timing
     from harness.core.machine import machine
 
     unknown = set(parts or []) - set(timing.PARTS)
     if unknown:
-        raise HarnessError(f"no benchmark '{sorted(unknown)[0]}'; there is {', '.join(timing.PARTS)}")
+        raise HarnessError(f"no benchmark '{min(unknown)}'; there is {', '.join(timing.PARTS)}")
 
     def data():  # training and inference are timed where no data set can be opened, too
         from harness.datasets import open_dataset
 
         return open_dataset(dataset, data_dir)
 
-    measure = {"classical": lambda: timing.classical(data(), fields, cellprofiler),
-               "scoring": lambda: timing.scoring(data(), fields), "train": timing.train, "infer": timing.infer}
+    measure = {
+        "classical": lambda: timing.classical(data(), fields, cellprofiler),
+        "scoring": lambda: timing.scoring(data(), fields),
+        "train": timing.train,
+        "infer": timing.infer,
+    }
     measured = [line for part in parts or timing.PARTS for line in measure[part]()]
     if as_json:
         print(json.dumps({"machine": machine(), "measured": [line._asdict() for line in measured]}, indent=1))
@@ -316,10 +419,14 @@ def ui(tracking_uri: TrackingUri = None, port: Annotated[int, typer.Option(help=
     from harness.experiment import tracking
 
     uri = tracking.connect(tracking_uri)
-    console.print(f"http://127.0.0.1:{port}/#/experiments: choose 'Model training' at the top left, then an experiment, "
-                  "DATASET-PROFILE; its runs are the rows, with their seeds folded up below them")
-    os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri,
-                              "--host", "127.0.0.1", "--port", str(port)])
+    console.print(
+        f"http://127.0.0.1:{port}/#/experiments: choose 'Model training' at the top left, then an experiment, "
+        "DATASET-PROFILE; its runs are the rows, with their seeds folded up below them"
+    )
+    os.execv(  # noqa: S606  MLflow takes the place of this process
+        sys.executable,
+        [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", "127.0.0.1", "--port", str(port)],
+    )
 
 
 @app.command("version")
@@ -338,6 +445,7 @@ def _lines():
 
     passing_lines = {}
     with Live(console=console, transient=True, get_renderable=lambda: "\n".join(passing_lines.values())) as live:
+
         def say(name, line, passing=False):
             passing_lines.pop(name, None)
             if passing:
@@ -428,8 +536,7 @@ class _Session:
     def runs(self, *profiles):
         from harness.experiment import tracking
 
-        return [run for profile in profiles for run in tracking.runs_of_profile(profile)
-                if run.dataset == self.dataset.name]
+        return [run for profile in profiles for run in tracking.runs_of_profile(profile) if run.dataset == self.dataset.name]
 
     def results(self):
         """Every row with its runs, as the report would judge them."""

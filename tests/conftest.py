@@ -42,8 +42,13 @@ def fields(tmp_path_factory):
     whole = open_dataset("synthetic")
     crop = np.s_[100:340, 150:420]
     counts = {"training": 3, "validation": 1, "test": 2}
-    small = DataSet("small", "", {split: whole.splits[split][:count] for split, count in counts.items()},
-                    lambda name: whole.read_image(name)[crop], lambda name: whole.read_nuclei(name)[crop])
+    small = DataSet(
+        "small",
+        "",
+        {split: whole.splits[split][:count] for split, count in counts.items()},
+        lambda name: whole.read_image(name)[crop],
+        lambda name: whole.read_nuclei(name)[crop],
+    )
     folder = tmp_path_factory.mktemp("data") / "small"
     write_folder(small, folder)
     return folder
@@ -71,9 +76,14 @@ def _serve(folder, *options):
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = str(probe.getsockname()[1])
-    server = subprocess.Popen([sys.executable, "-m", "mlflow", "server", "--port", port, "--workers", "1", *options],
-                              cwd=folder, start_new_session=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                              env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"})
+    server = subprocess.Popen(
+        [sys.executable, "-m", "mlflow", "server", "--port", port, "--workers", "1", *options],
+        cwd=folder,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"},
+    )
     try:
         _wait_for(f"http://127.0.0.1:{port}")
         yield f"http://127.0.0.1:{port}"

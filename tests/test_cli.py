@@ -108,8 +108,13 @@ def test_without_masks_to_learn_from_every_row_but_the_manual_one_still_trains(h
     assert len((folder / "metadata" / "training.txt").read_text().split()) == 3  # the drawn split is written down
     assert "network-manual: not available" in err
     assert sorted(run.row for run in runs() if run.state == "finished") == [
-        "classical-intensity-intensity", "classical-intensity-shape", "classical-shape-intensity",
-        "classical-shape-shape", "network-consensus", "network-shape-intensity"]
+        "classical-intensity-intensity",
+        "classical-intensity-shape",
+        "classical-shape-intensity",
+        "classical-shape-shape",
+        "network-consensus",
+        "network-shape-intensity",
+    ]
     report = (tmp_path / "report" / "report.md").read_text()
     assert "| not available |" in report and "not run" not in report
     assert "- DL trained on manual labels: not available, 3 training fields of unannotated have no mask" in report
@@ -141,8 +146,7 @@ def test_a_changed_data_set_makes_runs_stale(harness, fields, tmp_path):
     name = (folder / "metadata" / "training.txt").read_text().split()[0].removesuffix(".png")
     other = (folder / "metadata" / "test.txt").read_text().split()[0].removesuffix(".png")
     shutil.copy(folder / "images" / f"{other}.tif", folder / "images" / f"{name}.tif")
-    states = {entry["row"]: entry["state"]
-              for entry in json.loads(harness("list", "--json", "--dataset", folder)[1])}
+    states = {entry["row"]: entry["state"] for entry in json.loads(harness("list", "--json", "--dataset", folder)[1])}
     assert states["classical-shape-shape"] == "stale" and states["network-manual"] == "not run"
     assert harness("report", "--dataset", folder)[0] == 0
     assert "stale" in (tmp_path / "report" / "report.md").read_text()
@@ -162,7 +166,6 @@ def test_under_mlflow_run_the_rows_are_nested_in_its_run(harness, fields, monkey
     assert mlflow.get_run(parent.info.run_id).info.status == "FINISHED"
     assert json.loads(harness("list", "--dataset", fields, "--json")[1])[5]["state"] == "finished, n = 1"
 
-
     monkeypatch.setenv("MLFLOW_RUN_ID", parent.info.run_id)
     assert harness("report", "--dataset", fields)[0] == 0
     kept = mlflow.MlflowClient().list_artifacts(parent.info.run_id, "report")
@@ -174,8 +177,15 @@ def test_describe_tells_a_person_and_a_script_the_same(harness, fields):
     spec = json.loads(harness(*command, "--json")[1])
     said = harness(*command)[1]
     assert spec["seed"] == 3 and spec["spec_hash"] in said and spec["digest"] in said
-    for words in ("DL trained on Shape/Intensity", "cellprofiler:shape/intensity", "min_diameter 10", "base 16",
-                  "steps_per_epoch 2", "3 training, 1 validation, 2 test fields", "network.inference 1"):
+    for words in (
+        "DL trained on Shape/Intensity",
+        "cellprofiler:shape/intensity",
+        "min_diameter 10",
+        "base 16",
+        "steps_per_epoch 2",
+        "3 training, 1 validation, 2 test fields",
+        "network.inference 1",
+    ):
         assert words in said
     assert "schedule" not in harness("describe", "classical-shape-shape", "--dataset", fields)[1]
 
@@ -185,10 +195,18 @@ def test_list_says_which_seeds_are_missing(harness, fields, monkeypatch):
 
     assert harness("run", "classical-shape-shape", "--dataset", fields)[0] == 0
     (run,) = runs()
-    network = [run._replace(row="network-manual", run_id=f"{seed}", seed=seed, state=state,
-                            spec_hash=json.loads(harness("describe", "network-manual", "--dataset", fields, "--seed",
-                                                         seed, "--json")[1])["spec_hash"])
-               for seed, state in ((0, "finished"), (1, "finished"), (2, "failed"))]
+    network = [
+        run._replace(
+            row="network-manual",
+            run_id=f"{seed}",
+            seed=seed,
+            state=state,
+            spec_hash=json.loads(harness("describe", "network-manual", "--dataset", fields, "--seed", seed, "--json")[1])[
+                "spec_hash"
+            ],
+        )
+        for seed, state in ((0, "finished"), (1, "finished"), (2, "failed"))
+    ]
     monkeypatch.setattr(tracking, "runs_of_profile", lambda profile: [run, *network] if profile == run.profile else [])
     states = {entry["row"]: entry["state"] for entry in json.loads(harness("list", "--json", "--dataset", fields)[1])}
     assert states["network-manual"] == "finished, n = 2; seed 2 failed"
@@ -207,19 +225,28 @@ def test_everything_wrong_with_a_folder_is_listed_at_once(harness, fields, tmp_p
     assert code == 0 and "240x270" in out and "not available" not in out
 
 
-@pytest.mark.parametrize(("arguments", "said"), [
-    (("run", "no-such-row"), "unknown row 'no-such-row'; there is classical-"),
-    (("run", "network-manual", "--profile", "huge"), "unknown profile 'huge'; there is cpu"),
-    (("report", "--profile", "huge"), "unknown profile 'huge'; there is cpu"),
-    (("run", "network-manual", "--dataset", "nowhere"), "nowhere"),
-    (("data", "--dataset", "bbbc039", "--data-dir", "nowhere"), "nowhere"),
-    (("list", "--file", "nowhere.toml"), "nowhere.toml: cannot be read"),
-    (("report", "--tracking-uri", "http://127.0.0.1:9"), "tracking store http://127.0.0.1:9 cannot be reached"),
-    (("report", "--tracking-uri", "http://me:secret@127.0.0.1:9"), "tracking store http://me:***@127.0.0.1:9 cannot be reached"),
-    (("report", "--tracking-uri", "postgresql+psycopg2://me:secret@127.0.0.1:9/x"), "//me:***@127.0.0.1:9/x cannot be reached"),
-    (("report", "--tracking-uri", "sqlite:////dev/null/mlflow.db"), "cannot be reached"),
-    (("report", "--tracking-uri", "gopher://x"), "cannot be reached"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("run", "no-such-row"), "unknown row 'no-such-row'; there is classical-"),
+        (("run", "network-manual", "--profile", "huge"), "unknown profile 'huge'; there is cpu"),
+        (("report", "--profile", "huge"), "unknown profile 'huge'; there is cpu"),
+        (("run", "network-manual", "--dataset", "nowhere"), "nowhere"),
+        (("data", "--dataset", "bbbc039", "--data-dir", "nowhere"), "nowhere"),
+        (("list", "--file", "nowhere.toml"), "nowhere.toml: cannot be read"),
+        (("report", "--tracking-uri", "http://127.0.0.1:9"), "tracking store http://127.0.0.1:9 cannot be reached"),
+        (
+            ("report", "--tracking-uri", "http://me:secret@127.0.0.1:9"),
+            "tracking store http://me:***@127.0.0.1:9 cannot be reached",
+        ),
+        (
+            ("report", "--tracking-uri", "postgresql+psycopg2://me:secret@127.0.0.1:9/x"),
+            "//me:***@127.0.0.1:9/x cannot be reached",
+        ),
+        (("report", "--tracking-uri", "sqlite:////dev/null/mlflow.db"), "cannot be reached"),
+        (("report", "--tracking-uri", "gopher://x"), "cannot be reached"),
+    ],
+)
 def test_a_refused_request_is_one_line_and_exit_code_2(harness, tmp_path, arguments, said):
     code, out, err = harness(*arguments)
     assert code == 2
@@ -235,8 +262,10 @@ def test_a_narrow_terminal_shows_every_row_id_whole(harness, monkeypatch):
 
 
 def test_help_needs_none_of_the_heavy_packages():
-    code = ("import sys; import harness.cli; "
-            "print([m for m in ('tensorflow', 'keras', 'mlflow', 'skimage', 'scipy', 'pandas', 'matplotlib', 'numba')"
-            " if m in sys.modules])")
+    code = (
+        "import sys; import harness.cli; "
+        "print([m for m in ('tensorflow', 'keras', 'mlflow', 'skimage', 'scipy', 'pandas', 'matplotlib', 'numba')"
+        " if m in sys.modules])"
+    )
     said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert said.stdout.strip() == "[]"

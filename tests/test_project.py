@@ -54,7 +54,10 @@ def test_every_link_between_the_pages_leads_somewhere():
         assert target.exists(), (page.name, path)
         if anchor:
             headings = re.findall(r"^#+ (.*)$", target.read_text(), re.MULTILINE)
-            assert anchor in [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings], (page.name, anchor)
+            assert anchor in [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings], (
+                page.name,
+                anchor,
+            )
 
 
 def test_no_data_and_no_machine_path_is_committed():

@@ -5,8 +5,11 @@ import numpy as np
 
 def states(folder):
     """Every array of every training state below a folder, by file and name."""
-    return {f"{path.relative_to(folder)} {name}": array for path in sorted(folder.rglob("*.npz"))
-            for name, array in np.load(path).items()}
+    return {
+        f"{path.relative_to(folder)} {name}": array
+        for path in sorted(folder.rglob("*.npz"))
+        for name, array in np.load(path).items()
+    }
 
 
 def assert_same(there, here):

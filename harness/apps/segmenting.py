@@ -14,8 +14,15 @@ from harness.datasets import field_name, read_image
 from harness.method.postprocess import nuclei_from_class_map
 from harness.network.start import load_backend
 
-COLUMNS = {"label": "label", "num_pixels": "area", "centroid-0": "y", "centroid-1": "x", "intensity_mean": "intensity_mean",
-           "intensity_min": "intensity_min", "intensity_max": "intensity_max"}
+COLUMNS = {
+    "label": "label",
+    "num_pixels": "area",
+    "centroid-0": "y",
+    "centroid-1": "x",
+    "intensity_mean": "intensity_mean",
+    "intensity_min": "intensity_min",
+    "intensity_max": "intensity_max",
+}
 
 
 def segment_files(model, store, files, out, **where):

@@ -1,6 +1,5 @@
 """Files that are there whole or not at all, so that an interrupted job can go on by what is there."""
 
-import os
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -30,10 +29,11 @@ def whole(path):
     try:
         partial.parent.mkdir(parents=True, exist_ok=True)
         yield partial
-        os.replace(partial, path)
+        partial.replace(path)
     except OSError as error:
-        raise HarnessError(f"{path}: cannot be written ({error.strerror}); "
-                           "make its folder writable, make room or give another one") from error
+        raise HarnessError(
+            f"{path}: cannot be written ({error.strerror}); make its folder writable, make room or give another one"
+        ) from error
     finally:
         with suppress(OSError):
             partial.unlink()

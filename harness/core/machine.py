@@ -3,13 +3,18 @@
 import os
 import platform
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 
 def machine():
     """The machine and the versions that decide its speed, as one dict of str; packages that are not there are left out."""
     packages = ("tensorflow", "jax", "keras", "numpy", "scipy", "scikit-image", "numba")
-    return {"processor": _processor(), "cores": str(len(os.sched_getaffinity(0))),
-            "python": platform.python_version(), **{name: found for name in packages if (found := _version(name))}}
+    return {
+        "processor": _processor(),
+        "cores": str(len(os.sched_getaffinity(0))),
+        "python": platform.python_version(),
+        **{name: found for name in packages if (found := _version(name))},
+    }
 
 
 def _version(package):
@@ -21,7 +26,7 @@ def _version(package):
 
 def _processor():
     try:
-        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+        with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
             return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         return platform.processor() or platform.machine()

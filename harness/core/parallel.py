@@ -193,5 +193,6 @@ def connect(scheduler):
     try:
         return Client(scheduler, timeout=10, set_as_default=False)
     except (OSError, ValueError) as error:
-        raise HarnessError(f"no Dask scheduler at {scheduler} ({type(error).__name__}); "
-                           "start one with `dask scheduler` or give another address") from error
+        raise HarnessError(
+            f"no Dask scheduler at {scheduler} ({type(error).__name__}); start one with `dask scheduler` or give another address"
+        ) from error

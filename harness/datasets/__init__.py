@@ -9,8 +9,21 @@ from harness.datasets.folder import keep_splits, open_folder, problems, unused, 
 from harness.datasets.pixels import field_name, image_files, read_image, read_nuclei
 from harness.datasets.synthetic import open_synthetic
 
-__all__ = ["SPLITS", "DataSet", "field_name", "image_files", "is_folder", "keep_splits", "open_dataset", "problems",
-           "read_image", "read_nuclei", "summary", "unused", "write_folder"]
+__all__ = [
+    "SPLITS",
+    "DataSet",
+    "field_name",
+    "image_files",
+    "is_folder",
+    "keep_splits",
+    "open_dataset",
+    "problems",
+    "read_image",
+    "read_nuclei",
+    "summary",
+    "unused",
+    "write_folder",
+]
 
 
 def is_folder(dataset: str) -> bool:
@@ -51,13 +64,21 @@ def summary(dataset: DataSet) -> dict:
         Ready for JSON: "name", "digest" and "splits", where each split has the numbers of "fields", of
         "annotated" ones and of "nuclei", its image "sizes" as [rows, columns], and the "names" of its fields.
     """
-    return {"name": dataset.name, "digest": dataset.digest,
-            "splits": {split: _split_summary(dataset, fields) for split, fields in dataset.splits.items()}}
+    return {
+        "name": dataset.name,
+        "digest": dataset.digest,
+        "splits": {split: _split_summary(dataset, fields) for split, fields in dataset.splits.items()},
+    }
 
 
 def _split_summary(dataset: DataSet, fields: tuple[str, ...]) -> dict:
     nuclei = (dataset.read_nuclei(field) for field in fields)
     counts = [int(labels.max()) for labels in nuclei if labels is not None]
     sizes = sorted({dataset.read_image(field).shape for field in fields})
-    return {"fields": len(fields), "annotated": len(counts), "nuclei": sum(counts),
-            "sizes": [list(size) for size in sizes], "names": list(fields)}
+    return {
+        "fields": len(fields),
+        "annotated": len(counts),
+        "nuclei": sum(counts),
+        "sizes": [list(size) for size in sizes],
+        "names": list(fields),
+    }

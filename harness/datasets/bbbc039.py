@@ -54,8 +54,7 @@ def open_bbbc039(data_dir: Path | None = None) -> DataSet:
         splits=splits,
         read_image=partial(_read_image, folder),
         read_nuclei=partial(_read_nuclei, folder),
-        unannotated=frozenset(field for fields in splits.values() for field in fields
-                              if f"masks/{field}.png" not in sha256),
+        unannotated=frozenset(field for fields in splits.values() for field in fields if f"masks/{field}.png" not in sha256),
     )
 
 
@@ -94,8 +93,9 @@ def download(folder: Path, base_url: str = BASE_URL, archives: Mapping[str, str]
                 unpack(_fetch(fetcher, archive), unpacked)
             _move(unpacked, folder)
     except OSError as error:
-        raise HarnessError(f"{folder}: BBBC039 cannot be written there ({error.strerror}); make room or name "
-                           "an unpacked copy with --data-dir") from error
+        raise HarnessError(
+            f"{folder}: BBBC039 cannot be written there ({error.strerror}); make room or name an unpacked copy with --data-dir"
+        ) from error
     return folder
 
 
@@ -105,8 +105,9 @@ def unpack(archive: Path, folder: Path) -> None:
         members = [member for member in opened.namelist() if PurePosixPath(member).parts[:1] != ("__MACOSX",)]
         for member in members:
             if not (folder / member).resolve().is_relative_to(folder.resolve()):
-                raise HarnessError(f"{archive.name}: its entry {member!r} would be written outside the data "
-                                   "folder; do not use this archive")
+                raise HarnessError(
+                    f"{archive.name}: its entry {member!r} would be written outside the data folder; do not use this archive"
+                )
         opened.extractall(folder, members)
 
 
@@ -120,8 +121,10 @@ def _fetch(fetcher: pooch.Pooch, archive: str) -> Path:
         return Path(fetcher.fetch(archive))
     except (OSError, ValueError) as error:  # requests' errors are OSErrors; a wrong hash is a ValueError
         reason = "its content is not the known one" if isinstance(error, ValueError) else type(error).__name__
-        raise HarnessError(f"cannot download {fetcher.get_url(archive)} ({reason}); try again, or unpack the "
-                           "archives of BBBC039 yourself and name the folder with --data-dir") from error
+        raise HarnessError(
+            f"cannot download {fetcher.get_url(archive)} ({reason}); try again, or unpack the "
+            "archives of BBBC039 yourself and name the folder with --data-dir"
+        ) from error
 
 
 def _move(unpacked: Path, folder: Path) -> None:
@@ -135,17 +138,21 @@ def _move(unpacked: Path, folder: Path) -> None:
 def _check(folder: Path, known: Mapping[str, str]) -> dict[str, str]:
     """SHA-256 by path of what is there, all of it as known; masks of whole splits may be absent."""
     if not all((folder / part).is_dir() for part in ("images", "masks", "metadata")):
-        raise HarnessError(f"{folder} is not a copy of BBBC039: it must hold images/, masks/ and metadata/; "
-                           "name one with --data-dir or HARNESS_DATA_DIR")
+        raise HarnessError(
+            f"{folder} is not a copy of BBBC039: it must hold images/, masks/ and metadata/; "
+            "name one with --data-dir or HARNESS_DATA_DIR"
+        )
     with ThreadPoolExecutor() as pool:  # hashing releases the interpreter's lock
-        found = dict(zip(known, pool.map(partial(_sha256, folder), known)))
+        found = dict(zip(known, pool.map(partial(_sha256, folder), known), strict=True))
     wrong = [name for name in known if found[name] != known[name]]
     absent = set() if any(name.startswith("metadata/") for name in wrong) else _absent_masks(folder, found)
     wrong = [name for name in wrong if name not in absent]
     if wrong:
         state = "missing" if found[wrong[0]] is None else "not the original"
-        raise HarnessError(f"BBBC039 in {folder}: {wrong[0]} is {state} ({len(wrong)} of {len(known)} files "
-                           "missing or altered); unpack the official archives again or name another copy")
+        raise HarnessError(
+            f"BBBC039 in {folder}: {wrong[0]} is {state} ({len(wrong)} of {len(known)} files "
+            "missing or altered); unpack the official archives again or name another copy"
+        )
     return {name: sha256 for name, sha256 in found.items() if sha256 is not None}
 
 

@@ -108,8 +108,7 @@ def write_folder(dataset: DataSet, folder: Path) -> None:
         for part in ("images", "masks", "metadata"):
             (folder / part).mkdir(parents=True)
     except OSError as error:
-        raise HarnessError(f"{folder}: no data set can be written there ({error.strerror}); name a new "
-                           "folder") from error
+        raise HarnessError(f"{folder}: no data set can be written there ({error.strerror}); name a new folder") from error
     for split, fields in dataset.splits.items():
         names = "".join(f"{field}.png\n" for field in fields)
         (folder / "metadata" / f"{split}.txt").write_text(names, encoding="utf-8")
@@ -128,8 +127,11 @@ def _contents(folder: Path) -> Contents:
     if not images:
         raise HarnessError(f"{folder / 'images'}: holds no TIFF or PNG; put the images there")
     wrong = [*wrong_images, *wrong_masks]
-    wrong += [f"{path}: is a mask without its image; name it like the image, add the image or remove the mask"
-              for field, path in masks.items() if field not in images]
+    wrong += [
+        f"{path}: is a mask without its image; name it like the image, add the image or remove the mask"
+        for field, path in masks.items()
+        if field not in images
+    ]
     lists, wrong_lists = _split_lists(folder / "metadata", images)
     splits = _complete(lists, images, masks)
     wrong += [*wrong_lists, *_wrong_test(folder, splits["test"], masks)]
@@ -143,7 +145,7 @@ def _by_field(folder: Path, folders: bool = False) -> tuple[dict[str, Path], lis
         field = path.name if path.is_dir() else pixels.field_name(path.name)
         if path.name.startswith("."):
             continue
-        if not (pixels.is_image_file(path) or folders and path.is_dir()):
+        if not (pixels.is_image_file(path) or (folders and path.is_dir())):
             wrong.append(f"{path}: is neither TIFF nor PNG; convert it or move it elsewhere")
         elif field in found:
             wrong.append(f"{path}: is named like {found[field].name}; keep one of them or rename it")
@@ -161,7 +163,7 @@ def _split_lists(folder: Path, images: Mapping[str, Path]) -> tuple[dict[str, tu
             continue
         names = split_list_names(path.read_text(encoding="utf-8-sig", errors="replace"))
         lists[split] = tuple(name if name in images else pixels.field_name(name) for name in names)
-        for name, field in zip(names, lists[split]):
+        for name, field in zip(names, lists[split], strict=True):
             if field not in images:
                 wrong.append(f"{path}: names {name}, which is not in images/; add it or take out the line")
             if field in seen:
@@ -170,8 +172,9 @@ def _split_lists(folder: Path, images: Mapping[str, Path]) -> tuple[dict[str, tu
     return lists, wrong
 
 
-def _complete(lists: Mapping[str, tuple[str, ...]], images: Iterable[str],
-              masks: Mapping[str, Path]) -> dict[str, tuple[str, ...]]:
+def _complete(
+    lists: Mapping[str, tuple[str, ...]], images: Iterable[str], masks: Mapping[str, Path]
+) -> dict[str, tuple[str, ...]]:
     """Give the fields that no list names to the splits that have no list."""
     listed = {field for fields in lists.values() for field in fields}
     free = sorted(set(images) - listed, key=_lot)
@@ -180,7 +183,7 @@ def _complete(lists: Mapping[str, tuple[str, ...]], images: Iterable[str],
     splits = dict(lists)
     count = {split: max(1, round(len(free) * SHARES[split] / total)) for split in absent}
     if "test" in absent:
-        splits["test"] = tuple([field for field in free if field in masks][:count["test"]])
+        splits["test"] = tuple([field for field in free if field in masks][: count["test"]])
         free = [field for field in free if field not in splits["test"]]
     if "validation" in absent:
         n = count["validation"] if "training" in absent else len(free)
@@ -198,19 +201,25 @@ def _lot(field: str) -> str:
 def _wrong_test(folder: Path, test: tuple[str, ...], masks: Mapping[str, Path]) -> list[str]:
     if not test:
         return [f"{folder}: has no test fields; put masks of some fields in masks/, the scores need them"]
-    return [f"{folder / 'masks'}: has no mask of the test field {field}; add it or take it out of test.txt"
-            for field in test if field not in masks]
+    return [
+        f"{folder / 'masks'}: has no mask of the test field {field}; add it or take it out of test.txt"
+        for field in test
+        if field not in masks
+    ]
 
 
 def _digest(folder: Path, contents: Contents) -> str:
-    files = [path for fields in contents.splits.values() for field in fields
-             for path in (contents.images[field], *_mask_files(contents.masks.get(field)))]
+    files = [
+        path
+        for fields in contents.splits.values()
+        for field in fields
+        for path in (contents.images[field], *_mask_files(contents.masks.get(field)))
+    ]
     names = [path.relative_to(folder).as_posix() for path in files]
     with ThreadPoolExecutor() as pool:  # hashing releases the interpreter's lock
         hashes = list(pool.map(sha256_of, files))
-    lists = [(split, hashlib.sha256("\n".join(fields).encode()).hexdigest())
-             for split, fields in contents.splits.items()]
-    return digest_of([*zip(names, hashes), *lists])
+    lists = [(split, hashlib.sha256("\n".join(fields).encode()).hexdigest()) for split, fields in contents.splits.items()]
+    return digest_of([*zip(names, hashes, strict=True), *lists])
 
 
 def _mask_files(mask: Path | None) -> list[Path]:
@@ -228,8 +237,10 @@ def _read_nuclei(images: Mapping[str, Path], masks: Mapping[str, Path], field: s
         return None
     nuclei, shape = pixels.read_nuclei(masks[field]), pixels.read_image(images[field]).shape
     if nuclei.shape != shape:
-        raise HarnessError(f"{masks[field]}: is a mask of {pixels.size(nuclei.shape)}, but its image is "
-                           f"{pixels.size(shape)}; save both in the same size")
+        raise HarnessError(
+            f"{masks[field]}: is a mask of {pixels.size(nuclei.shape)}, but its image is "
+            f"{pixels.size(shape)}; save both in the same size"
+        )
     return nuclei
 
 

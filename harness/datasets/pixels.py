@@ -15,7 +15,7 @@ ENDINGS = (".ome.tiff", ".ome.tif", ".tiff", ".tif", ".png")
 def field_name(filename: str) -> str:
     """Name of the field a file belongs to: the file's name without its ending, if that is an image's."""
     ending = next((ending for ending in ENDINGS if filename.lower().endswith(ending)), "")
-    return filename[:len(filename) - len(ending)]
+    return filename[: len(filename) - len(ending)]
 
 
 def image_files(folder: Path) -> list[Path]:
@@ -53,8 +53,9 @@ def read_image(path: Path) -> np.ndarray:
     """
     image = _grey(_pixels(path))
     if image.ndim == 3 and image.shape[2] in (3, 4):
-        raise HarnessError(f"{path}: has colours; save the channel that shows the nuclei as a grey image "
-                           "(Fiji: Image > Color > Split Channels)")
+        raise HarnessError(
+            f"{path}: has colours; save the channel that shows the nuclei as a grey image (Fiji: Image > Color > Split Channels)"
+        )
     if image.ndim != 2:
         raise HarnessError(f"{path}: has {image.ndim} axes, {size(image.shape)}; save one channel in 2-D")
     if image.dtype.kind not in "uif":
@@ -96,8 +97,10 @@ def read_nuclei(path: Path) -> np.ndarray:
     if mask.min() < 0:
         raise HarnessError(f"{path}: is a mask with negative values; save 0 for background and ids from 1")
     if len(np.unique(mask[mask != 0])) == 1 and mask.max() in (1, 255) and label(mask).max() > 1:
-        raise HarnessError(f"{path}: is a binary mask, in which touching nuclei are one; save one integer "
-                           "per nucleus (skimage.measure.label numbers separate ones)")
+        raise HarnessError(
+            f"{path}: is a binary mask, in which touching nuclei are one; save one integer "
+            "per nucleus (skimage.measure.label numbers separate ones)"
+        )
     return _consecutive(mask)
 
 
@@ -109,8 +112,10 @@ def _nuclei_of_folder(folder: Path) -> np.ndarray:
     for id_, path in enumerate(files, start=1):
         nucleus = _binary(path)
         if nucleus.shape != nuclei.shape:
-            raise HarnessError(f"{path}: is {size(nucleus.shape)}, but {files[0].name} {size(nuclei.shape)}; "
-                               "save all nuclei of a field in the size of its image")
+            raise HarnessError(
+                f"{path}: is {size(nucleus.shape)}, but {files[0].name} {size(nuclei.shape)}; "
+                "save all nuclei of a field in the size of its image"
+            )
         nuclei[nucleus] = id_
     return _consecutive(nuclei)
 
@@ -144,8 +149,9 @@ def _pixels(path: Path) -> np.ndarray:
         raise HarnessError(f"{path}: there is no such file; check the folder") from None
     except Exception as error:  # decoders raise anything from OSError to struct.error
         hint = "; install imagecodecs" if "imagecodecs" in str(error) else ""
-        raise HarnessError(f"{path}: cannot be read as an image ({type(error).__name__}{hint}); replace the "
-                           "file or take it out of the data set") from error
+        raise HarnessError(
+            f"{path}: cannot be read as an image ({type(error).__name__}{hint}); replace the file or take it out of the data set"
+        ) from error
     if pixels.size == 0:  # what is left of some truncated TIFFs
         raise HarnessError(f"{path}: holds no pixels; replace the file or take it out of the data set")
     return pixels
@@ -166,5 +172,5 @@ def _tiff(path: Path) -> np.ndarray:
         with tifffile.TiffFile(path) as file:
             as_stored = (file.pages.first.shape, file.pages.first.dtype)
         if (pixels.shape, pixels.dtype) != as_stored:
-            raise error
+            raise
         return pixels

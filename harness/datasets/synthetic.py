@@ -56,8 +56,9 @@ def open_synthetic(seed: int = SEED) -> DataSet:
     """
     splits = {split: tuple(f"{split}-{i:02}" for i in range(1, n + 1)) for split, n in FIELDS.items()}
     fields = sum(splits.values(), ())
-    return DataSet("synthetic", _digest(seed, len(fields)), splits,
-                   partial(_read, seed, fields, 0), partial(_read, seed, fields, 1))
+    return DataSet(
+        "synthetic", _digest(seed, len(fields)), splits, partial(_read, seed, fields, 0), partial(_read, seed, fields, 1)
+    )
 
 
 @lru_cache(maxsize=sum(FIELDS.values()))
@@ -134,10 +135,11 @@ def _draw_nucleus(rng: np.random.Generator, level: float) -> Nucleus:
         size, light = 0.6 * size, light * _uniform(rng, 1.2, 3)
     return Nucleus(
         centre=tuple(REACH + (n + 2 * OUTSIDE) * rng.random() for n in SHAPE),
-        semi_axes=(size * elongation ** 0.5, size / elongation ** 0.5),
+        semi_axes=(size * elongation**0.5, size / elongation**0.5),
         axis=_direction(rng),
-        waves=tuple(ragged * deviation * np.clip(rng.standard_normal(), -2, 2) * _direction(rng)
-                    for deviation in (0.03, 0.03, 0.015)),
+        waves=tuple(
+            ragged * deviation * np.clip(rng.standard_normal(), -2, 2) * _direction(rng) for deviation in (0.03, 0.03, 0.015)
+        ),
         dent=(_uniform(rng, 0.1, 0.35) * (rng.random() < 0.3), _direction(rng)),
         light=light,
     )
@@ -148,7 +150,7 @@ def _beside(rng: np.random.Generator, nucleus: Nucleus, other: Nucleus) -> Nucle
     towards = _direction(rng)
     distance = _uniform(rng, 1.0, 1.12) * (_radius(other, towards) + _radius(nucleus, -towards))
     moved = (other.centre[0] + distance * towards.imag, other.centre[1] + distance * towards.real)
-    inside = all(REACH < c < REACH + n + 2 * OUTSIDE for c, n in zip(moved, SHAPE))
+    inside = all(REACH < c < REACH + n + 2 * OUTSIDE for c, n in zip(moved, SHAPE, strict=True))
     return replace(nucleus, centre=moved) if inside else nucleus
 
 
@@ -165,8 +167,8 @@ def _radius(nucleus: Nucleus, towards: np.ndarray | complex) -> np.ndarray | flo
 def _depth(nucleus: Nucleus) -> tuple[tuple[slice, slice], np.ndarray]:
     """Window around a nucleus, and how deep inside its outline each pixel lies there (negative outside)."""
     corner = [int(c) - REACH for c in nucleus.centre]
-    y, x = (np.arange(start, start + 2 * REACH) - c for start, c in zip(corner, nucleus.centre))
-    distance = np.sqrt(y[:, None] ** 2 + x ** 2)
+    y, x = (np.arange(start, start + 2 * REACH) - c for start, c in zip(corner, nucleus.centre, strict=True))
+    distance = np.sqrt(y[:, None] ** 2 + x**2)
     depth = _radius(nucleus, (x + 1j * y[:, None]) / distance) - distance
     return tuple(slice(start, start + 2 * REACH) for start in corner), depth
 
@@ -180,8 +182,7 @@ def _fits(depth: np.ndarray, owner: np.ndarray, touching: bool) -> bool:
     return bool((covered[1:] <= OVERLAP * smaller[1:]).all())
 
 
-def _add(rng: np.random.Generator, nucleus: Nucleus, depth: np.ndarray, id_: int,
-         owner: np.ndarray, light: np.ndarray) -> None:
+def _add(rng: np.random.Generator, nucleus: Nucleus, depth: np.ndarray, id_: int, owner: np.ndarray, light: np.ndarray) -> None:
     """Add a nucleus to a window, before or behind those that are there."""
     front = rng.random() < 0.5
     owner[(depth > 0) & (front | (owner == 0))] = id_
@@ -195,14 +196,14 @@ def _nucleoli(rng: np.random.Generator, nucleus: Nucleus) -> np.ndarray:
     offsets, spread = np.arange(2 * REACH) - REACH, 0.5 * nucleus.semi_axes[1]
     for _ in range(int(4 * rng.random())):
         y, x = (offsets - spread * rng.standard_normal() for _ in "yx")
-        factor -= 0.22 * np.exp(-(y[:, None] ** 2 + x ** 2) / (2 * _uniform(rng, 1, 2.2) ** 2))
+        factor -= 0.22 * np.exp(-(y[:, None] ** 2 + x**2) / (2 * _uniform(rng, 1, 2.2) ** 2))
     return np.maximum(factor, 0.4)
 
 
 def _noise(rng: np.random.Generator, shape: tuple[int, int], sigma: float, deviation: float) -> np.ndarray:
     """Smooth noise of mean 0 and the given standard deviation."""
     smooth = gaussian_filter(rng.standard_normal(shape), sigma)
-    return smooth * (deviation / np.sqrt((smooth ** 2).mean()))
+    return smooth * (deviation / np.sqrt((smooth**2).mean()))
 
 
 def _debris(rng: np.random.Generator, shape: tuple[int, int], level: float) -> np.ndarray:
@@ -212,7 +213,7 @@ def _debris(rng: np.random.Generator, shape: tuple[int, int], level: float) -> n
         y, x = (int(n * rng.random()) for n in shape)
         light[y, x] += level * _uniform(rng, 2, 14)
     for _ in range(int(_uniform(rng, 1, 6))):
-        y, x = (np.exp(-((np.arange(n) - n * rng.random()) / 25) ** 2) for n in shape)
+        y, x = (np.exp(-(((np.arange(n) - n * rng.random()) / 25) ** 2)) for n in shape)
         light += level * _uniform(rng, 0.01, 0.04) * y[:, None] * x
     return light
 
@@ -222,7 +223,7 @@ def _camera(rng: np.random.Generator, light: np.ndarray) -> np.ndarray:
     sharp, wide = 0.84 * gaussian_filter(light, 1.25), 0.16 * gaussian_filter(light, 5)
     y, x = np.meshgrid(*(np.linspace(-1, 1, n) for n in light.shape), indexing="ij")
     tilt, fall = 0.15 * rng.standard_normal(2), _uniform(rng, 0.05, 0.25)
-    illumination = 1 + np.clip(tilt[0] * y + tilt[1] * x, -0.3, 0.3) - fall * (y ** 2 + x ** 2) / 2
+    illumination = 1 + np.clip(tilt[0] * y + tilt[1] * x, -0.3, 0.3) - fall * (y**2 + x**2) / 2
     signal = (sharp + wide + 18) * illumination
-    noise = np.sqrt(4.5 ** 2 + 0.35 * signal) * rng.standard_normal(light.shape)
+    noise = np.sqrt(4.5**2 + 0.35 * signal) * rng.standard_normal(light.shape)
     return np.clip(np.rint(OFFSET + signal + noise), 0, TOP).astype(np.uint16)

@@ -84,8 +84,11 @@ class Registry(_Strict):
         """The published values of a row by metric; none on a data set they are not of."""
         if self.dataset not in (None, dataset):
             return {}
-        return {metric: value for table in self.tables.values()
-                for metric, value in zip(table.metrics, table.published.get(row, []), strict=False)}
+        return {
+            metric: value
+            for table in self.tables.values()
+            for metric, value in zip(table.metrics, table.published.get(row, []), strict=True)
+        }
 
 
 class Spec(_Strict):
@@ -101,7 +104,7 @@ class Spec(_Strict):
     labels: str
     settings: dict
     network: Network | None
-    loss: str | None
+    loss: str | None = None
     profile: str
     schedule: Profile | None
     dataset: str
@@ -111,22 +114,25 @@ class Spec(_Strict):
 
     @property
     def name(self):
+        """What people call the run."""
         return f"{self.row} (seed {self.seed})"
 
     @property
     def hash(self):
+        """Of everything that decides the result."""
         return _digest(self._content("title"))
 
     @property
     def row_hash(self):
+        """Of everything but the seed."""
         return _digest(self._content("title", "seed"))
 
     @property
     def training_hash(self):
+        """Of what decides the trained weights."""
         trained = stages.versions_of(_stages_of(self.labels) + stages.TRAINING)
         versions = {stage: version for stage, version in self.versions.items() if stage in trained}
-        return _digest(self._content("title", "row", "method", "profile")
-                       | {"versions": stages.identifying(versions)})
+        return _digest(self._content("title", "row", "method", "profile") | {"versions": stages.identifying(versions)})
 
     def _content(self, *left_out):
         """Of a folder of labels the content counts, whose digest is a setting, not the path."""
@@ -166,8 +172,10 @@ def load_registry(path=None):
             if row not in registry.rows:
                 raise HarnessError(f"{path}: tables.{name}.published.{row}: no such row; there is {_listed(registry.rows)}")
             if len(values) > len(table.metrics):
-                raise HarnessError(f"{path}: tables.{name}.published.{row}: {len(values)} values for "
-                                   f"{len(table.metrics)} metrics; give at most one per metric")
+                raise HarnessError(
+                    f"{path}: tables.{name}.published.{row}: {len(values)} values for "
+                    f"{len(table.metrics)} metrics; give at most one per metric"
+                )
     return registry
 
 
@@ -209,12 +217,20 @@ def resolve(registry, row, profile, dataset, seed):
     profile = EXTERNAL if entry.method == EXTERNAL else profile
     used = _stages_of(entry.labels) + stages.SCORING + (stages.TRAINING + stages.PREDICTION) * learns
     return Spec(
-        row=row, title=entry.title, method=entry.method, labels=located(entry.labels), settings=_settings(entry, dataset),
+        row=row,
+        title=entry.title,
+        method=entry.method,
+        labels=located(entry.labels),
+        settings=_settings(entry, dataset),
         network=(entry.network or registry.network) if learns else None,
         loss=entry.loss if learns else None,
-        profile=profile, schedule=schedule if learns else None,
-        dataset=dataset.name, digest=dataset.digest, seed=seed,
-        versions=stages.versions_of(used))
+        profile=profile,
+        schedule=schedule if learns else None,
+        dataset=dataset.name,
+        digest=dataset.digest,
+        seed=seed,
+        versions=stages.versions_of(used),
+    )
 
 
 def _settings(entry, dataset):
@@ -269,8 +285,10 @@ def not_available(row, dataset):
             return f"{dataset.name} has no {split} fields; name some in its split list"
         bare, what = _unlabelled(row.labels, names, dataset)
         if bare:
-            return (f"{len(bare)} {split} fields of {dataset.name} have no {what}, {bare[0]} the first; "
-                    "add them, or do without this row")
+            return (
+                f"{len(bare)} {split} fields of {dataset.name} have no {what}, {bare[0]} the first; "
+                "add them, or do without this row"
+            )
     return None
 
 
@@ -307,8 +325,10 @@ def _check_source(row, where):
     except HarnessError as error:
         raise HarnessError(f"{where}.labels: {error}") from error
     if row.method == "classical" and row.labels == "manual":
-        raise HarnessError(f"{where}.labels: manual labels are what rows are scored against; "
-                           "a classical row needs a label source that looks at the image")
+        raise HarnessError(
+            f"{where}.labels: manual labels are what rows are scored against; "
+            "a classical row needs a label source that looks at the image"
+        )
 
 
 def _packaged(name):

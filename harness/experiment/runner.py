@@ -63,8 +63,11 @@ def run_all(specs, dataset, say, workers=1, scheduler=None):
     if scheduler:
         parallel.connect(scheduler)  # or refused before anything is recorded
     parents = {spec.row: tracking.row_run(spec) for spec in specs}
-    outcomes = (_one_by_one(specs, dataset, say, parents) if workers == 1 and not scheduler else
-                _side_by_side(specs, dataset, say, parents, workers, scheduler))
+    outcomes = (
+        _one_by_one(specs, dataset, say, parents)
+        if workers == 1 and not scheduler
+        else _side_by_side(specs, dataset, say, parents, workers, scheduler)
+    )
     try:
         for outcome in outcomes:
             with suppress(Exception):  # a store that is lost has failed the run already, and may come back
@@ -99,7 +102,7 @@ def _outcome(spec, dataset, say, parent):
         run(spec, dataset, say, parent)
     except HarnessError as error:
         return Outcome(spec, str(error), refused=True)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  one run's fault must not end the others
         return Outcome(spec, f"failed: {type(error).__name__}: {error}")
     return Outcome(spec)
 
@@ -176,8 +179,7 @@ def _learn(spec, dataset, timings, say):
     tracking.log_model(model, spec, dataset.read_image(dataset.splits["test"][0]))
     say(f"best epoch {best}; predicting the test fields")
     with _timed(timings, "prediction"):
-        predictions = [_predict(model, dataset.read_image(name)) for name in dataset.splits["test"]]
-    return predictions
+        return [_predict(model, dataset.read_image(name)) for name in dataset.splits["test"]]
 
 
 def labelled_tiles(dataset, split, spec):
@@ -197,21 +199,39 @@ def _train(spec, training, validation, say):
 
     def on_epoch(epoch):
         curves(epoch)
-        say(f"epoch {epoch['epoch']}/{schedule.epochs}: loss {epoch['loss']:.4f}, "
-            f"validation {epoch['val_loss']:.4f}, {epoch['seconds']:.0f} s")
+        say(
+            f"epoch {epoch['epoch']}/{schedule.epochs}: loss {epoch['loss']:.4f}, "
+            f"validation {epoch['val_loss']:.4f}, {epoch['seconds']:.0f} s"
+        )
 
     def on_step(moment):
-        say(f"epoch {moment.epoch}/{schedule.epochs}, step {moment.step}/{schedule.steps_per_epoch}: "
+        say(
+            f"epoch {moment.epoch}/{schedule.epochs}, step {moment.step}/{schedule.steps_per_epoch}: "
             f"loss {moment.loss:.4f}, {moment.tiles_per_second:.1f} tiles/s, "
-            f"{timedelta(seconds=round(moment.seconds_left))} left", passing=True)
+            f"{timedelta(seconds=round(moment.seconds_left))} left",
+            passing=True,
+        )
 
-    model, history = train(training, validation, Schedule(**schedule.model_dump()), spec.network.model_dump(),
-                           spec.seed, STATES / spec.training_hash, spec.loss, on_epoch, on_step, say)
+    model, history = train(
+        training,
+        validation,
+        Schedule(**schedule.model_dump()),
+        spec.network.model_dump(),
+        spec.seed,
+        STATES / spec.training_hash,
+        spec.loss,
+        on_epoch,
+        on_step,
+        say,
+    )
     for epoch in history:
         curves(epoch)
     best = states.best(history)
-    tracking.log_results({"best_epoch": best["epoch"], "best_val_loss": best["val_loss"]}, {},
-                         lambda folder: pd.DataFrame(history).to_csv(folder / "history.csv", index=False))
+    tracking.log_results(
+        {"best_epoch": best["epoch"], "best_val_loss": best["val_loss"]},
+        {},
+        lambda folder: pd.DataFrame(history).to_csv(folder / "history.csv", index=False),
+    )
     return model, history, best["epoch"]
 
 
@@ -256,8 +276,10 @@ def _write_figure(folder, dataset, predictions):
     """The paper's Fig. 3 on the tile with most separations to show."""
     from harness.report.figures import postprocessing
 
-    name, index = max(((name, k) for name, p in predictions.items() for k in range(len(p.tile_maps))),
-                      key=lambda at: (predictions[at[0]].tile_maps[at[1]] == SEPARATION).sum())
+    name, index = max(
+        ((name, k) for name, p in predictions.items() for k in range(len(p.tile_maps))),
+        key=lambda at: (predictions[at[0]].tile_maps[at[1]] == SEPARATION).sum(),
+    )
     image = tiles.cut(dataset.read_image(name))[index]
     (folder / "figures").mkdir()
     postprocessing(image, predictions[name].tile_maps[index]).savefig(folder / "figures" / "postprocessing.png", dpi=110)

@@ -2,6 +2,7 @@
 
 import json
 import logging
+import math
 import os
 import re
 import tempfile
@@ -87,8 +88,11 @@ def connect(uri=None):
         mlflow.search_experiments(max_results=1)
     except Exception as error:  # every kind of store fails in its own way, and all of them mean the same to people
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        raise HarnessError(_without_password(f"tracking store {uri} cannot be reached ({reason}); "
-                           "check the address or give another one with --tracking-uri")) from error
+        raise HarnessError(
+            _without_password(
+                f"tracking store {uri} cannot be reached ({reason}); check the address or give another one with --tracking-uri"
+            )
+        ) from error
     return uri
 
 
@@ -208,10 +212,10 @@ def record(spec, parent):
     tags = _tags(spec, ("row", "seed", "profile", "dataset", "labels", "method", "digest"))
     tags |= {f"{TAG}spec_hash": spec.hash, PARENT: parent}
     tags |= {f"{TAG}{key}": value for key, value in machine().items()}
-    where = {"run_id": interrupted.run_id} if interrupted else {
-        "experiment_id": mlflow.get_run(parent).info.experiment_id}  # the pages of MLflow nest within an experiment
-    with mlflow.start_run(**where, run_name=f"{spec.row} · seed {spec.seed}", nested=True,
-                          log_system_metrics=True) as run:
+    where = (
+        {"run_id": interrupted.run_id} if interrupted else {"experiment_id": mlflow.get_run(parent).info.experiment_id}
+    )  # the pages of MLflow nest within an experiment
+    with mlflow.start_run(**where, run_name=f"{spec.row} · seed {spec.seed}", nested=True, log_system_metrics=True) as run:
         mlflow.set_tags(tags)
         mlflow.log_params(_flat(spec))
         _log_data(spec)
@@ -226,8 +230,10 @@ def record(spec, parent):
 
 def _tags(spec, names):
     """A title is what MLflow shows as a run's description."""
-    return ({f"{TAG}{name}": str(getattr(spec, name)) for name in names}
-            | {f"{TAG}version": __version__, "mlflow.note.content": spec.title})
+    return {f"{TAG}{name}": str(getattr(spec, name)) for name in names} | {
+        f"{TAG}version": __version__,
+        "mlflow.note.content": spec.title,
+    }
 
 
 def _flat(spec):
@@ -276,7 +282,7 @@ def log_results(metrics, timings, write_files):
     write_files : callable
         Writes the artefacts into the folder it is given.
     """
-    mlflow.log_metrics({name: value for name, value in metrics.items() if value == value})
+    mlflow.log_metrics({name: value for name, value in metrics.items() if not math.isnan(value)})
     mlflow.log_metrics({f"seconds_{name}": value for name, value in timings.items()})
     with tempfile.TemporaryDirectory() as folder:
         write_files(Path(folder))
@@ -300,17 +306,22 @@ def log_model(model, spec, image):
     from mlflow.types import Schema, TensorSpec
 
     # MLflow refuses every dtype but the signature's; objects of no shape are its way to let any array through.
-    signature = ModelSignature(Schema([TensorSpec(np.dtype(object), (-1,))]),
-                               Schema([TensorSpec(np.dtype(np.int32), (-1, -1))]))
+    signature = ModelSignature(Schema([TensorSpec(np.dtype(object), (-1,))]), Schema([TensorSpec(np.dtype(np.int32), (-1, -1))]))
     packages = ("keras", "tensorflow", "numpy", "scipy", "scikit-image")
     about = {"dataset": spec.dataset, "profile": spec.profile, "seed": str(spec.seed)}
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.keras"
         model.save(path)
         logged = mlflow.pyfunc.log_model(
-            name="model", loader_module="harness.network.segmenter", data_path=str(path),
-            code_paths=[str(Path(__file__).parents[1])], signature=signature, input_example=image[:128, :128],
-            pip_requirements=[f"{name}=={version(name)}" for name in packages], tags=about)
+            name="model",
+            loader_module="harness.network.segmenter",
+            data_path=str(path),
+            code_paths=[str(Path(__file__).parents[1])],
+            signature=signature,
+            input_example=image[:128, :128],
+            pip_requirements=[f"{name}=={version(name)}" for name in packages],
+            tags=about,
+        )
     _register(logged, spec, about)
 
 
@@ -322,8 +333,7 @@ def _register(logged, spec, about):
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    client.create_model_version(spec.row, logged.model_uri, mlflow.active_run().info.run_id, about,
-                                model_id=logged.model_id)
+    client.create_model_version(spec.row, logged.model_uri, mlflow.active_run().info.run_id, about, model_id=logged.model_id)
 
 
 def log_report(folder):
@@ -359,8 +369,10 @@ def load_network(uri):
             fetched = Path(mlflow.artifacts.download_artifacts(artifact_uri=path, dst_path=folder))
             return keras.saving.load_model(next(fetched.rglob("*.keras")), compile=False)
         except (MlflowException, OSError, StopIteration) as error:
-            raise HarnessError(f"{uri}: no trained network in {mlflow.get_tracking_uri()}; "
-                               "give the id of a finished network run or models:/NAME/VERSION") from error
+            raise HarnessError(
+                f"{uri}: no trained network in {mlflow.get_tracking_uri()}; "
+                "give the id of a finished network run or models:/NAME/VERSION"
+            ) from error
 
 
 def find(spec_hash, states=("finished",)):
@@ -393,8 +405,14 @@ def _search(filter_string):
     experiments = [experiment.experiment_id for experiment in mlflow.search_experiments()]
     token = None
     while token != "":  # in small pages: a page of 1000 runs takes over 500 MB
-        page = mlflow.MlflowClient().search_runs(experiments, filter_string, ViewType.ACTIVE_ONLY, max_results=200,
-                                                 order_by=["attributes.start_time DESC"], page_token=token)
+        page = mlflow.MlflowClient().search_runs(
+            experiments,
+            filter_string,
+            ViewType.ACTIVE_ONLY,
+            max_results=200,
+            order_by=["attributes.start_time DESC"],
+            page_token=token,
+        )
         yield from page
         token = page.token or ""
 
@@ -403,9 +421,17 @@ def _run(run):
     tags = run.data.tags
     own = {key: tags.get(TAG + key, "") for key in ("row", "profile", "dataset", "spec_hash")}
     metrics = {name: value for name, value in run.data.metrics.items() if not name.startswith("system/")}
-    return Run(**own, seed=int(tags.get(f"{TAG}seed", 0)), run_id=run.info.run_id, metrics=metrics,
-               state=run.info.status.lower(), tags=tags, params=dict(run.data.params), artifacts=run.info.artifact_uri,
-               ended=run.info.end_time)
+    return Run(
+        **own,
+        seed=int(tags.get(f"{TAG}seed", 0)),
+        run_id=run.info.run_id,
+        metrics=metrics,
+        state=run.info.status.lower(),
+        tags=tags,
+        params=dict(run.data.params),
+        artifacts=run.info.artifact_uri,
+        ended=run.info.end_time,
+    )
 
 
 def artifact(run, path):

@@ -49,8 +49,9 @@ def training_map(labels, ignore):
     """Class map of `labels` with `IGNORE` where the (H, W) boolean array `ignore` is set; uint8."""
     classes = class_map(labels)
     if np.shape(ignore) != classes.shape:
-        raise HarnessError(f"ignore mask of shape {np.shape(ignore)} for labels of shape {classes.shape}: "
-                           "give both for the same pixels")
+        raise HarnessError(
+            f"ignore mask of shape {np.shape(ignore)} for labels of shape {classes.shape}: give both for the same pixels"
+        )
     classes[np.asarray(ignore, dtype=bool)] = IGNORE
     return classes
 
@@ -59,9 +60,13 @@ def check_labels(labels):
     """`labels` as int32; a HarnessError unless it is a 2-D array of integers from 0 to below `TOO_LARGE`."""
     labels = np.asarray(labels)
     if labels.ndim != 2 or labels.dtype.kind not in "iu":
-        raise HarnessError(f"not a label image: {labels.dtype} of shape {labels.shape}; "
-                           "give a 2-D array of integers, 0 for background and one id per nucleus")
+        raise HarnessError(
+            f"not a label image: {labels.dtype} of shape {labels.shape}; "
+            "give a 2-D array of integers, 0 for background and one id per nucleus"
+        )
     if labels.size and not 0 <= labels.min() <= labels.max() < TOO_LARGE:
-        raise HarnessError(f"not a label image: ids from {labels.min()} to {labels.max()}; "
-                           f"give 0 for background and ids from 1 to {TOO_LARGE - 1}")
+        raise HarnessError(
+            f"not a label image: ids from {labels.min()} to {labels.max()}; "
+            f"give 0 for background and ids from 1 to {TOO_LARGE - 1}"
+        )
     return labels.astype(np.int32, copy=False)

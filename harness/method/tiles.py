@@ -58,7 +58,7 @@ def windows(field, size=SIZE):
     """The tiles of `cut` one by one, as views of the field."""
     padding = [(0, max(size - length, 0)) for length in field.shape]
     padded = np.pad(field, padding, mode="reflect") if np.any(padding) else field
-    return (padded[y:y + size, x:x + size] for y, x in tile_corners(field.shape, size))
+    return (padded[y : y + size, x : x + size] for y, x in tile_corners(field.shape, size))
 
 
 def normalise(tile):
@@ -137,11 +137,11 @@ def stitch_bands(tiles, shape, size=SIZE):
     tiles, ramp = iter(tiles), np.minimum(np.arange(1, size + 1), np.arange(size, 0, -1)).astype(np.float32)
     weight, total = np.outer(ramp, ramp)[..., None], None
     for y, below in zip(rows, [*rows[1:], shape[0]], strict=True):
-        for x, tile in zip(columns, tiles):
+        for x, tile in zip(columns, tiles, strict=False):
             if total is None:
                 total = np.zeros((size, max(shape[1], size), tile.shape[2] + 1), np.float32)  # the last is the weight
-            total[:, x:x + size, :-1] += tile * weight
-            total[:, x:x + size, -1:] += weight
+            total[:, x : x + size, :-1] += tile * weight
+            total[:, x : x + size, -1:] += weight
         done = below - y
-        yield total[:done, :shape[1], :-1] / total[:done, :shape[1], -1:]
+        yield total[:done, : shape[1], :-1] / total[:done, : shape[1], -1:]
         total = np.concatenate([total[done:], np.zeros_like(total[:done])])

@@ -1,2 +1,1 @@
 """The network: its architecture, loss, training and use."""
-

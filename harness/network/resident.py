@@ -36,12 +36,14 @@ class Resident(keras.Model):
 
     def _on_device(self, dtype, arrays, prepared):
         """Part by part: what is handed over at once, TensorFlow holds three times meanwhile."""
-        parts = (array[start:start + AT_ONCE] for array in arrays for start in range(0, len(array), AT_ONCE))
+        parts = (array[start : start + AT_ONCE] for array in arrays for start in range(0, len(array), AT_ONCE))
         stored = ops.concatenate([ops.convert_to_tensor(prepared(part)) for part in parts])
-        return self.add_weight(shape=stored.shape, dtype=dtype, initializer=lambda shape, dtype: stored, trainable=False,
-                               autocast=False)
+        return self.add_weight(
+            shape=stored.shape, dtype=dtype, initializer=lambda *_, **__: stored, trainable=False, autocast=False
+        )
 
     def call(self, examples, training=None):
+        """Class probabilities of (tile, orientation) pairs."""
         return self.network(_taken(self.images, examples)[..., None], training=training)
 
     def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
@@ -49,16 +51,22 @@ class Resident(keras.Model):
         return ops.sum([self.segmentation_loss(_taken(self.class_maps, x), y_pred), *self.losses])
 
     if keras.backend.backend() == "jax":
+
         def train_step(self, state, data):
+            """Several steps in one dispatch."""
             return _scanned(super().train_step, state, data[0])
 
         def test_step(self, state, data):
+            """Several steps in one dispatch."""
             return _scanned(super().test_step, state, data[0])
     else:
+
         def train_step(self, data):
+            """Several steps in one dispatch."""
             return _looped(super().train_step, data[0])
 
         def test_step(self, data):
+            """Several steps in one dispatch."""
             return _looped(super().test_step, data[0])
 
 

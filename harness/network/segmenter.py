@@ -17,7 +17,7 @@ class Segmenter:
     def __init__(self, network):
         self.network = network
 
-    def predict(self, image, params=None):
+    def predict(self, image, params=None):  # noqa: ARG002  MLflow hands them over
         """Nuclei of a field, as the harness itself predicts and post-processes it.
 
         Parameters

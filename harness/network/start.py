@@ -2,6 +2,7 @@
 
 import os
 import sys
+from pathlib import Path
 
 
 def load_backend(threads=None):
@@ -14,7 +15,7 @@ def load_backend(threads=None):
     """
     sys.stderr.flush()
     kept = os.dup(2)
-    with open(os.devnull, "w") as nowhere:
+    with Path(os.devnull).open("w") as nowhere:
         os.dup2(nowhere.fileno(), 2)
         try:
             import keras

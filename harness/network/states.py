@@ -58,7 +58,7 @@ def save(folder, network, optimiser, history):
         _write(partial / "weights.npz", lambda file: _save(file, network.variables))
         _write(partial / "optimiser.npz", lambda file: _save(file, optimiser.variables))
         _write(partial / "history.json", lambda file: file.write(json.dumps(history).encode()))
-        os.replace(partial, whole)
+        partial.replace(whole)
     except OSError:
         shutil.rmtree(partial, ignore_errors=True)
         raise

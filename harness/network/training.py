@@ -118,9 +118,11 @@ def _learning_rate(schedule):
         return schedule.learning_rate
     steps = schedule.epochs * schedule.steps_per_epoch
     return keras.optimizers.schedules.CosineDecay(
-        0.0 if schedule.warmup_steps else schedule.learning_rate, steps - schedule.warmup_steps,
+        0.0 if schedule.warmup_steps else schedule.learning_rate,
+        steps - schedule.warmup_steps,
         warmup_target=schedule.learning_rate if schedule.warmup_steps else None,
-        warmup_steps=schedule.warmup_steps)
+        warmup_steps=schedule.warmup_steps,
+    )
 
 
 def _fit(model, optimiser, training, validation, schedule, seed, loss, keeper):
@@ -130,12 +132,19 @@ def _fit(model, optimiser, training, validation, schedule, seed, loss, keeper):
     seen, validated[:, 0] = np.unique(validated[:, 0], return_inverse=True)
     validation = TileSet(validation.images[seen], validation.class_maps[seen])
     validated[:, 0] += count
-    batches = Examples(lambda start, length: example_order(count, first + start, length, seed), batch,
-                       schedule.steps_per_epoch, endless=True)
+    batches = Examples(
+        lambda start, length: example_order(count, first + start, length, seed), batch, schedule.steps_per_epoch, endless=True
+    )
     on_device(model, optimiser, training, validation, loss=loss).fit(
-        batches, steps_per_epoch=batches.dispatches, initial_epoch=done, epochs=schedule.epochs,
-        validation_data=Examples(lambda start, length: validated[start:start + length], batch, len(validated) // batch),
-        callbacks=[keeper], shuffle=False, verbose=0)
+        batches,
+        steps_per_epoch=batches.dispatches,
+        initial_epoch=done,
+        epochs=schedule.epochs,
+        validation_data=Examples(lambda start, length: validated[start : start + length], batch, len(validated) // batch),
+        callbacks=[keeper],
+        shuffle=False,
+        verbose=0,
+    )
 
 
 def on_device(model, optimiser, *tile_sets, loss="log-dice"):
@@ -183,6 +192,7 @@ class Examples(keras.utils.PyDataset):
 
     @property
     def num_batches(self):
+        """Dispatches in an epoch; None where they have no end."""
         return None if self.endless else self.dispatches
 
     def __getitem__(self, index):
@@ -228,7 +238,7 @@ def example_order(count, first, length, seed):
     passes = range(first // count, (first + length - 1) // count + 1)
     examples = np.concatenate([_one_pass(count, number, seed) for number in passes])
     skipped = first - passes[0] * count
-    return examples[skipped:skipped + length]
+    return examples[skipped : skipped + length]
 
 
 def _one_pass(count, number, seed):
@@ -263,13 +273,18 @@ class _Keeper(keras.callbacks.Callback):
         step = (batch + 1) * self.at_once
         done = len(self.history) * schedule.steps_per_epoch + step
         left = (schedule.epochs * schedule.steps_per_epoch - done) * (now - self.began) / (done - self.before)
-        self.on_step(Moment(len(self.history) + 1, step, float(logs["loss"]),
-                            step * schedule.batch / (now - self.epoch_began), left))
+        self.on_step(
+            Moment(len(self.history) + 1, step, float(logs["loss"]), step * schedule.batch / (now - self.epoch_began), left)
+        )
 
     def on_epoch_end(self, epoch, logs=None):
-        record = {"epoch": epoch + 1, "loss": float(logs["loss"]), "val_loss": float(logs["val_loss"]),
-                  "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
-                  "seconds": round(time.perf_counter() - self.epoch_began, 3)}
+        record = {
+            "epoch": epoch + 1,
+            "loss": float(logs["loss"]),
+            "val_loss": float(logs["val_loss"]),
+            "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
+            "seconds": round(time.perf_counter() - self.epoch_began, 3),
+        }
         self.history.append(record)
         states.save(self.folder, self.network, self.model.optimizer, self.history)
         if self.on_epoch:

@@ -59,8 +59,7 @@ def _two_convolutions(x, filters, name, policy):
 
 
 def _convolution(x, kind, filters, kernel, name, policy, **options):
-    x = kind(filters, kernel, padding="same", name=name, dtype=policy,
-             kernel_regularizer=keras.regularizers.L2(L2), **options)(x)
+    x = kind(filters, kernel, padding="same", name=name, dtype=policy, kernel_regularizer=keras.regularizers.L2(L2), **options)(x)
     return keras.layers.Activation("selu", dtype="float32", name=f"{name}_selu")(x)
 
 

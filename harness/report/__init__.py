@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 import shutil
 import tempfile
 from functools import partial
@@ -23,8 +22,7 @@ __all__ = ["write"]
 OWN_TABLES = ("effect", "claims", "sensitivity", "quality", "errors", "timings")
 
 
-def write(registry, resolve, dataset, profile, runs, out, figures=True, recompute=False,
-          predictions=False):
+def write(registry, resolve, dataset, profile, runs, out, figures=True, recompute=False, predictions=False):
     """Write the report of one data set and profile.
 
     Parameters
@@ -71,23 +69,25 @@ def write(registry, resolve, dataset, profile, runs, out, figures=True, recomput
             if predictions:
                 _copy_predictions(new / "predictions", content["results"])
             if out.exists():
-                os.replace(out, Path(beside) / "old")
-            os.replace(new, out)
+                out.replace(Path(beside) / "old")
+            new.replace(out)
     except OSError as error:
         raise HarnessError(f"{out}: the report cannot be written ({error.strerror}); give another folder") from error
     return results
 
 
 def _check_replaceable(out):
-    if out.exists() and (not out.is_dir() or any(out.iterdir()) and not (out / "results.json").exists()):
+    if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / "results.json").exists())):
         raise HarnessError(f"{out}: is there and is no report; give a new or empty folder, or an earlier report's")
 
 
 def _check_names(names):
     for name in names:
-        if name in OWN_TABLES or not name.strip(".") or set(name) & set('/\\:'):
-            raise HarnessError(f"table '{name}': its file in the report cannot have this name; call it something else "
-                               f"than {', '.join(OWN_TABLES)}, without slashes")
+        if name in OWN_TABLES or not name.strip(".") or set(name) & set("/\\:"):
+            raise HarnessError(
+                f"table '{name}': its file in the report cannot have this name; call it something else "
+                f"than {', '.join(OWN_TABLES)}, without slashes"
+            )
 
 
 def gather(registry, resolve, dataset, profile, runs, recompute=False):
@@ -102,16 +102,27 @@ def gather(registry, resolve, dataset, profile, runs, recompute=False):
     fields = _mean_over_seeds(stored["per_field"])
     sensitivity = _or_empty(tables.sensitivity, stored["sensitivity"])
     return {
-        "registry": registry, "results": results, "dataset": dataset.name, "digest": dataset.digest, "profile": profile,
-        "recomputed": recompute, "fields": dataset.splits["test"],
+        "registry": registry,
+        "results": results,
+        "dataset": dataset.name,
+        "digest": dataset.digest,
+        "profile": profile,
+        "recomputed": recompute,
+        "fields": dataset.splits["test"],
         "titles": {name: row.title for name, row in registry.rows.items()},
-        "boot": boot, "scores": scores, "per_field": stored["per_field"], "field_scores": fields,
+        "boot": boot,
+        "scores": scores,
+        "per_field": stored["per_field"],
+        "field_scores": fields,
         "effect": tables.protocol_effect(results, boot, sensitivity),
         "claims": claims.check(claims.Evidence(results, boot, fields, published)),
         "sensitivity": sensitivity,
-        "quality": _or_empty(objects.quality, of_objects), "errors": _or_empty(objects.errors, of_objects),
+        "quality": _or_empty(objects.quality, of_objects),
+        "errors": _or_empty(objects.errors, of_objects),
         "timings": tables.timings(results, _count_tiles(results, tables_of)),
-        "run_details": tables.run_details(results), "figures": []}
+        "run_details": tables.run_details(results),
+        "figures": [],
+    }
 
 
 def _sources(results, dataset, recompute):
@@ -143,18 +154,37 @@ def _or_empty(make, stored):
 def as_json(content):
     """What results.json holds: every cell with the runs behind it, and every run with its metrics."""
     results, scores = content["results"], content["scores"]
-    runs = [{**{key: getattr(run, key) for key in ("row", "seed", "run_id", "profile", "dataset", "spec_hash")},
-             "metrics": run.metrics} for run in runs_of(results)]
-    left_out = [{"row": run.row, "seed": run.seed, "run_id": run.run_id, "state": why}
-                for result in results.values() for run, why in result.left_out]
-    cells = {name: [_cell_json(cell, results[cell["row"]]) for cell in _records(scores[scores["table"] == name])]
-             for name in content["registry"].tables}
-    return _plain({
-        "dataset": content["dataset"], "digest": content["digest"], "profile": content["profile"],
-        "recomputed": content["recomputed"], "runs": runs, "left_out": left_out,
-        "tables": {name: {"title": table.title, "metrics": table.metrics, "cells": cells[name]}
-                   for name, table in content["registry"].tables.items()},
-        **{name: _records(content[name]) for name in (*OWN_TABLES, "run_details")}})
+    runs = [
+        {
+            **{key: getattr(run, key) for key in ("row", "seed", "run_id", "profile", "dataset", "spec_hash")},
+            "metrics": run.metrics,
+        }
+        for run in runs_of(results)
+    ]
+    left_out = [
+        {"row": run.row, "seed": run.seed, "run_id": run.run_id, "state": why}
+        for result in results.values()
+        for run, why in result.left_out
+    ]
+    cells = {
+        name: [_cell_json(cell, results[cell["row"]]) for cell in _records(scores[scores["table"] == name])]
+        for name in content["registry"].tables
+    }
+    return _plain(
+        {
+            "dataset": content["dataset"],
+            "digest": content["digest"],
+            "profile": content["profile"],
+            "recomputed": content["recomputed"],
+            "runs": runs,
+            "left_out": left_out,
+            "tables": {
+                name: {"title": table.title, "metrics": table.metrics, "cells": cells[name]}
+                for name, table in content["registry"].tables.items()
+            },
+            **{name: _records(content[name]) for name in (*OWN_TABLES, "run_details")},
+        }
+    )
 
 
 def _cell_json(cell, result):

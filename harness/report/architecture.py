@@ -6,8 +6,7 @@ from matplotlib.patches import Patch, Rectangle
 
 DEPTH = 4
 COLOURS = {"convolution 3x3, selu": "#56B4E9", "concatenated": "#E5E5E5", "softmax": "#D55E00"}
-ARROWS = {"max-pooling 2x2, dropout": ("#000000", "-"), "transposed convolution 2x2": ("#009E73", "-"),
-          "copy": ("#888888", "--")}
+ARROWS = {"max-pooling 2x2, dropout": ("#000000", "-"), "transposed convolution 2x2": ("#009E73", "-"), "copy": ("#888888", "--")}
 
 
 def sizes(base, last, side=512):
@@ -58,12 +57,14 @@ def _level(axis, level, side, down, up):
     height = -1.6 * level
     for offset in (0, 0.55):
         _box(axis, _left(level) + offset, height, down, side, COLOURS["convolution 3x3, selu"])
-    axis.annotate(f"{side}²", (_left(level) - 0.12, height - 0.1 - _tall(side) / 2), ha="left", va="top", fontsize=8,
-                  color="0.35")
+    axis.annotate(
+        f"{side}²", (_left(level) - 0.12, height - 0.1 - _tall(side) / 2), ha="left", va="top", fontsize=8, color="0.35"
+    )
     if level == DEPTH:
         return
-    _arrow(axis, (_left(level) + 0.75, height - _tall(side) / 2), (_left(level + 1) - 0.08, height - 1.6),
-           "max-pooling 2x2, dropout")
+    _arrow(
+        axis, (_left(level) + 0.75, height - _tall(side) / 2), (_left(level + 1) - 0.08, height - 1.6), "max-pooling 2x2, dropout"
+    )
     below = _left(DEPTH) + 0.9 if level == DEPTH - 1 else _right(level + 1) + 1.5
     _arrow(axis, (below, height - 1.6), (_right(level) + 0.15, height - _tall(side) / 2), "transposed convolution 2x2")
     _arrow(axis, (_left(level) + 1.0, height), (_right(level) - 0.1, height), "copy")
@@ -84,5 +85,4 @@ def _box(axis, x, y, filters, side, colour):
 
 def _arrow(axis, start, end, kind):
     colour, style = ARROWS[kind]
-    axis.annotate("", end, start,
-                  arrowprops={"arrowstyle": "->", "color": colour, "linestyle": style, "linewidth": 1.3})
+    axis.annotate("", end, start, arrowprops={"arrowstyle": "->", "color": colour, "linestyle": style, "linewidth": 1.3})

@@ -12,8 +12,22 @@ from harness.report.results import METRICS
 from harness.report.statistics import interval, paired_test
 from harness.report.tables import learned_from
 
-COLUMNS = ("claim", "metric", "better", "worse", "value_better", "value_worse", "difference", "low", "high", "p",
-           "fields", "published", "verdict", "why")
+COLUMNS = (
+    "claim",
+    "metric",
+    "better",
+    "worse",
+    "value_better",
+    "value_worse",
+    "difference",
+    "low",
+    "high",
+    "p",
+    "fields",
+    "published",
+    "verdict",
+    "why",
+)
 ALPHA = 0.05
 GREAT_MARGIN = 0.05
 SHAPE_INTENSITY = "cellprofiler:shape/intensity"
@@ -56,8 +70,11 @@ def check(evidence):
 
 def _learning_improves(evidence):
     claim = "A network trained on classical labels is better than these labels"
-    return [_compare(evidence, claim, metric, network, classical)
-            for network, classical in learned_from(evidence.results, done=False) for metric in METRICS]
+    return [
+        _compare(evidence, claim, metric, network, classical)
+        for network, classical in learned_from(evidence.results, done=False)
+        for metric in METRICS
+    ]
 
 
 def _shape_intensity_is_best(evidence):
@@ -79,16 +96,19 @@ def _shape_intensity_is_best(evidence):
 def _consensus_is_worse(evidence):
     alone, consensus = _rows(evidence, "network", SHAPE_INTENSITY), _rows(evidence, "network", "consensus")
     claim = "Training on the consensus is worse than training on Shape/Intensity alone"
-    return [_compare(evidence, claim, metric, alone[0], consensus[0])
-            for metric in (METRICS if alone and consensus else ())]
+    return [_compare(evidence, claim, metric, alone[0], consensus[0]) for metric in (METRICS if alone and consensus else ())]
 
 
 def _close_to_manual(evidence):
     """Not far behind: the network has closed more than half of the gap between its labels and manual labels."""
     manual = _rows(evidence, "network", "manual")
     claim = "Automatic labels are not far behind manual ones (training closes over half of the gap)"
-    return [_gap(evidence, claim, metric, network, classical, manual[0])
-            for network, classical in learned_from(evidence.results, done=False) for metric in METRICS if manual]
+    return [
+        _gap(evidence, claim, metric, network, classical, manual[0])
+        for network, classical in learned_from(evidence.results, done=False)
+        for metric in METRICS
+        if manual
+    ]
 
 
 def _gap(evidence, claim, metric, network, classical, manual):
@@ -107,8 +127,7 @@ def _gap(evidence, claim, metric, network, classical, manual):
 def _compare(evidence, claim, metric, better, worse, margin=0.0):
     """Is `better` better than `worse`, by at least `margin`? One line of `check`."""
     published = [evidence.published.get((row, metric), np.nan) for row in (better, worse)]
-    line = {"claim": claim, "metric": metric, "better": better, "worse": worse,
-            "published": published[0] - published[1]}
+    line = {"claim": claim, "metric": metric, "better": better, "worse": worse, "published": published[0] - published[1]}
     missing = [row for row in (better, worse) if (row, metric) not in evidence.boot]
     if missing:
         return line | {"verdict": "cannot be told", "why": f"no score of {', '.join(missing)}"}
@@ -116,9 +135,17 @@ def _compare(evidence, claim, metric, better, worse, margin=0.0):
     difference = interval(one - other)
     p, fields = paired_test(evidence.fields.loc[better, metric], evidence.fields.loc[worse, metric])
     verdict, why = _verdict(difference, p, margin)
-    return line | {"value_better": one[0], "value_worse": other[0], "difference": difference.value,
-                   "low": difference.low, "high": difference.high, "p": p, "fields": fields,
-                   "verdict": verdict, "why": why}
+    return line | {
+        "value_better": one[0],
+        "value_worse": other[0],
+        "difference": difference.value,
+        "low": difference.low,
+        "high": difference.high,
+        "p": p,
+        "fields": fields,
+        "verdict": verdict,
+        "why": why,
+    }
 
 
 def _verdict(difference, p, margin):
@@ -135,10 +162,8 @@ def _verdict(difference, p, margin):
 
 
 def _rows(evidence, method, labels):
-    return [name for name, result in evidence.results.items()
-            if (result.row.method, result.row.labels) == (method, labels)]
+    return [name for name, result in evidence.results.items() if (result.row.method, result.row.labels) == (method, labels)]
 
 
 def _others(evidence, method, labels):
-    return [name for name, result in evidence.results.items()
-            if result.row.method == method and result.row.labels != labels]
+    return [name for name, result in evidence.results.items() if result.row.method == method and result.row.labels != labels]

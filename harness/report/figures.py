@@ -20,12 +20,24 @@ from harness.scoring.mismatches import KINDS, classify
 
 # Okabe & Ito's colours: told apart with every kind of colour vision, and of different lightness in print.
 ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE, BLACK = (
-    "#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7", "#000000")
+    "#E69F00",
+    "#56B4E9",
+    "#009E73",
+    "#F0E442",
+    "#0072B2",
+    "#D55E00",
+    "#CC79A7",
+    "#000000",
+)
 PALETTE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, BLACK)
 MARKERS = "os^vDPX"
 ERROR_COLOURS = {"missed": VERMILION, "extra": SKY, "merged": YELLOW, "split": PURPLE}
-METRIC_TITLES = {"dice_nuclei": "Dice, nuclei", "dice_separations": "Dice, separations",
-                 "jaccard": "Jaccard, protocol paper", "jaccard_equal": "Jaccard, protocol equal"}
+METRIC_TITLES = {
+    "dice_nuclei": "Dice, nuclei",
+    "dice_separations": "Dice, separations",
+    "jaccard": "Jaccard, protocol paper",
+    "jaccard_equal": "Jaccard, protocol equal",
+}
 DPI = 120
 FIELDS_DPI = 80  # noise hardly compresses: at 120 the fields of seven rows took 6 MB
 
@@ -48,17 +60,34 @@ def draw_all(content, dataset, folder):
     done = [result for result in content["results"].values() if result.runs]
     if not done:
         return []
-    drawn = [_save(score_dots(content), folder / "scores.png", "Scores of every test field",
-                   "A dot per field (mean over seeds); the bar is the table's value with its 95 % interval.")]
+    drawn = [
+        _save(
+            score_dots(content),
+            folder / "scores.png",
+            "Scores of every test field",
+            "A dot per field (mean over seeds); the bar is the table's value with its 95 % interval.",
+        )
+    ]
     if len(content["quality"]):
-        drawn.append(_save(iou_curves(content["quality"], content["results"]), folder / "iou.png", "F1 over IoU",
-                           "Pooled over the test set, mean over seeds; networks solid, classical rows dashed."))
+        drawn.append(
+            _save(
+                iou_curves(content["quality"], content["results"]),
+                folder / "iou.png",
+                "F1 over IoU",
+                "Pooled over the test set, mean over seeds; networks solid, classical rows dashed.",
+            )
+        )
     drawn += _paper_figures(done, content, dataset, folder)
     history = read_all(content["results"], "history.csv")
     if len(history):
-        drawn.append(_save(learning_curves(history, content["titles"]), folder / "learning-curves.png",
-                           "Learning curves",
-                           "Loss of training and validation by epoch; the ring marks the epoch that was kept."))
+        drawn.append(
+            _save(
+                learning_curves(history, content["titles"]),
+                folder / "learning-curves.png",
+                "Learning curves",
+                "Loss of training and validation by epoch; the ring marks the epoch that was kept.",
+            )
+        )
     for result in done:
         drawn += _row_pictures(result, content, dataset, folder)
     return drawn
@@ -69,13 +98,24 @@ def _paper_figures(done, content, dataset, folder):
     drawn, given = [], [result for result in done if result.row.method == "classical"]
     panels = label_panels(given, dataset)
     if len(panels) > 2:
-        drawn.append(_save(label_sources(panels), folder / "labels.png", "What there is to learn from",
-                           "A window of one test field: manual labels and those of each classical row, as class maps."))
+        drawn.append(
+            _save(
+                label_sources(panels),
+                folder / "labels.png",
+                "What there is to learn from",
+                "A window of one test field: manual labels and those of each classical row, as class maps.",
+            )
+        )
     networks = [result for result in done if result.row.method == "network"]
     for base, last in dict.fromkeys(_widths(result, content["registry"]) for result in networks):
-        drawn.append(_save(architecture(base, last), folder / f"network-{base}-{last}.png",
-                           f"The U-Net, base {base}, last {last}",
-                           "Filters above the boxes, side of the feature maps in px below."))
+        drawn.append(
+            _save(
+                architecture(base, last),
+                folder / f"network-{base}-{last}.png",
+                f"The U-Net, base {base}, last {last}",
+                "Filters above the boxes, side of the feature maps in px below.",
+            )
+        )
     return drawn
 
 
@@ -88,10 +128,15 @@ def _row_pictures(result, content, dataset, folder):
     drawn = []
     examples = _examples(result, content["field_scores"], dataset)
     if examples:
-        drawn.append(_save(fields_with_errors(examples), folder / f"fields-{result.name}.png",
-                           f"{result.row.title}: best, median and worst field",
-                           "By the field's Jaccard index under `equal`; errors as that protocol counts them.",
-                           FIELDS_DPI))
+        drawn.append(
+            _save(
+                fields_with_errors(examples),
+                folder / f"fields-{result.name}.png",
+                f"{result.row.title}: best, median and worst field",
+                "By the field's Jaccard index under `equal`; errors as that protocol counts them.",
+                FIELDS_DPI,
+            )
+        )
     stored = tracking.artifact(result.runs[0], "figures/postprocessing.png")
     if stored and result.row.method == "network":
         name = f"postprocessing-{result.name}.png"
@@ -159,9 +204,15 @@ def iou_curves(quality, results):
     axis = figure.subplots()
     for number, line in enumerate(quality.itertuples()):
         row = results[line.row].row
-        axis.plot(thresholds, [getattr(line, name) for name in columns], label=row.title,
-                  color=PALETTE[number % len(PALETTE)], marker=MARKERS[number % len(MARKERS)], markersize=4,
-                  linestyle="-" if row.method == "network" else "--")
+        axis.plot(
+            thresholds,
+            [getattr(line, name) for name in columns],
+            label=row.title,
+            color=PALETTE[number % len(PALETTE)],
+            marker=MARKERS[number % len(MARKERS)],
+            markersize=4,
+            linestyle="-" if row.method == "network" else "--",
+        )
     axis.set(xlabel="IoU", ylabel="F1", ylim=(0, 1.02))
     axis.spines[["top", "right"]].set_visible(False)
     axis.grid(color="0.9")
@@ -211,8 +262,15 @@ def _examples(result, field_scores, dataset):
         name = ranked.index[at]
         stored = tracking.artifact(result.runs[0], f"predictions/nuclei/{name}.png")
         if stored:
-            examples.append((f"{rank}: {ranked.iloc[at]:.3f}", name, dataset.read_image(name),
-                             dataset.read_nuclei(name), imread(stored).astype(np.int32)))
+            examples.append(
+                (
+                    f"{rank}: {ranked.iloc[at]:.3f}",
+                    name,
+                    dataset.read_image(name),
+                    dataset.read_nuclei(name),
+                    imread(stored).astype(np.int32),
+                )
+            )
     return examples
 
 
@@ -238,13 +296,20 @@ def fields_with_errors(examples):
         whole.add_patch(_frame(window))
         counts = ", ".join(f"{len(errors[kind])} {kind}" for kind in KINDS)
         whole.set_title(f"{heading}, field {_short(name)}\n{counts}", fontsize=10)
-        detail.imshow(_overlay(*(_enlarged(array[window]) for array in (image, annotated, predicted)), errors,
-                               levels=_levels(image), outline="thick"))
+        detail.imshow(
+            _overlay(
+                *(_enlarged(array[window]) for array in (image, annotated, predicted)),
+                errors,
+                levels=_levels(image),
+                outline="thick",
+            )
+        )
         for axis in (whole, detail):
             axis.set(xticks=[], yticks=[])
     handles = [Patch(facecolor=colour, edgecolor=BLACK, label=kind) for kind, colour in ERROR_COLOURS.items()]
-    handles += [Line2D([], [], color=colour, label=f"{whose} outline")
-                for whose, colour in (("annotated", BLACK), ("predicted", GREEN))]
+    handles += [
+        Line2D([], [], color=colour, label=f"{whose} outline") for whose, colour in (("annotated", BLACK), ("predicted", GREEN))
+    ]
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=10)
     return figure
 
@@ -272,8 +337,14 @@ def _densest(mask, parts=4):
 
 def _frame(window):
     rows, columns = window
-    return Rectangle((columns.start, rows.start), columns.stop - columns.start, rows.stop - rows.start,
-                     fill=False, edgecolor=BLACK, linewidth=1.2)
+    return Rectangle(
+        (columns.start, rows.start),
+        columns.stop - columns.start,
+        rows.stop - rows.start,
+        fill=False,
+        edgecolor=BLACK,
+        linewidth=1.2,
+    )
 
 
 def _enlarged(array, times=4):
@@ -304,7 +375,7 @@ def _printed(image, levels=None):
 
 
 def _rgb(colour):
-    return np.array([int(colour[i:i + 2], 16) for i in (1, 3, 5)]) / 255
+    return np.array([int(colour[i : i + 2], 16) for i in (1, 3, 5)]) / 255
 
 
 # ---- label sources
@@ -346,10 +417,15 @@ def label_sources(panels):
         axis.imshow(panel if panel.dtype != np.uint8 else _classes(panel), cmap="gray", vmin=0, vmax=1)
         axis.set_title(title, loc="left", fontsize=10)
         axis.set(xticks=[], yticks=[])
-    for axis in axes[len(panels):]:
+    for axis in axes[len(panels) :]:
         axis.set_axis_off()
-    figure.legend(handles=[Patch(facecolor=SKY, label="nucleus"), Patch(facecolor=VERMILION, label="separation")],
-                  loc="outside lower center", ncols=2, frameon=False, fontsize=9)
+    figure.legend(
+        handles=[Patch(facecolor=SKY, label="nucleus"), Patch(facecolor=VERMILION, label="separation")],
+        loc="outside lower center",
+        ncols=2,
+        frameon=False,
+        fontsize=9,
+    )
     return figure
 
 
@@ -381,16 +457,28 @@ def postprocessing(image, classes):
     lines = coloured.copy()
     lines[classes == SEPARATION] = _rgb(SKY)
     lines[binary_dilation(steps["skeleton"], np.ones((2, 2)))] = _rgb(BLACK)
-    panels = {"a  input": _printed(image), "b  class map": coloured, "c  skeleton of separations and background": lines,
-              "d  nuclei": _coloured(steps["nuclei"])}
+    panels = {
+        "a  input": _printed(image),
+        "b  class map": coloured,
+        "c  skeleton of separations and background": lines,
+        "d  nuclei": _coloured(steps["nuclei"]),
+    }
     figure = Figure(figsize=(14, 3.9), layout="constrained")
     for axis, (title, picture) in zip(figure.subplots(1, 4), panels.items(), strict=True):
         axis.imshow(picture, cmap="gray", vmin=0, vmax=1)
         axis.set_title(title, loc="left", fontsize=10)
         axis.set(xticks=[], yticks=[])
-    figure.legend(handles=[Patch(facecolor=SKY, label="nucleus"), Patch(facecolor=VERMILION, label="separation"),
-                           Line2D([], [], color=BLACK, label="skeleton")],
-                  loc="outside lower center", ncols=3, frameon=False, fontsize=9)
+    figure.legend(
+        handles=[
+            Patch(facecolor=SKY, label="nucleus"),
+            Patch(facecolor=VERMILION, label="separation"),
+            Line2D([], [], color=BLACK, label="skeleton"),
+        ],
+        loc="outside lower center",
+        ncols=3,
+        frameon=False,
+        fontsize=9,
+    )
     return figure
 
 
@@ -400,5 +488,3 @@ def _coloured(labels):
     picture = colours[(labels * 7) % len(colours)]
     picture[labels == 0] = 1
     return picture
-
-

@@ -42,10 +42,12 @@ def page(text, folder):
     body = re.sub(r'<img src="([^":]+)"', lambda found: f'<img src="{_data_address(Path(folder) / found[1])}"', body)
     body = body.replace("<table>", '<div class="table"><table>').replace("</table>", "</table></div>")
     title = re.search(r"<h1>(.*?)</h1>", body)
-    return (f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-            f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-            f"<title>{title[1] if title else 'Report'}</title>\n<style>{STYLE}</style>\n</head>\n"
-            f"<body>\n{body}</body>\n</html>\n")
+    return (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{title[1] if title else 'Report'}</title>\n<style>{STYLE}</style>\n</head>\n"
+        f"<body>\n{body}</body>\n</html>\n"
+    )
 
 
 def _data_address(path):

@@ -5,8 +5,12 @@ import pandas as pd
 
 NONE = "–"
 WORDS = ("", "claim", "verdict", "erosion", "size", "Jaccard index", "row", "run_id", "spec_hash", "stages")
-METRIC_TITLES = {"dice_nuclei": "Dice, nuclei", "dice_separations": "Dice, separations",
-                 "jaccard": "Jaccard, `paper`", "jaccard_equal": "Jaccard, `equal`"}
+METRIC_TITLES = {
+    "dice_nuclei": "Dice, nuclei",
+    "dice_separations": "Dice, separations",
+    "jaccard": "Jaccard, `paper`",
+    "jaccard_equal": "Jaccard, `equal`",
+}
 JACCARD = """\
 Jaccard index |M| / (|G| + |R| − |M|), pooled over the test set: |M| nuclei matched one to one, |G| annotated,
 |R| predicted, those at the edge or under 25 px left out. Two protocols:
@@ -77,16 +81,28 @@ def document(content):
     -------
     str
     """
-    parts = [_head(content), _tables(content), _timings(content), _effect(content), _claims(content),
-             _sensitivity(content), _quality(content), _errors(content), _figures(content), _runs(content)]
+    parts = [
+        _head(content),
+        _tables(content),
+        _timings(content),
+        _effect(content),
+        _claims(content),
+        _sensitivity(content),
+        _quality(content),
+        _errors(content),
+        _figures(content),
+        _runs(content),
+    ]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
 def _head(content):
     again = " Scored again from the stored predictions." if content["recomputed"] else ""
-    return (f"# {content['dataset']}, profile {content['profile']}\n\n"
-            f"{len(content['fields'])} test fields of `{content['dataset']}` (digest `{content['digest'][:16]}`), "
-            f"{_count_runs(content['results'])}.{again}")
+    return (
+        f"# {content['dataset']}, profile {content['profile']}\n\n"
+        f"{len(content['fields'])} test fields of `{content['dataset']}` (digest `{content['digest'][:16]}`), "
+        f"{_count_runs(content['results'])}.{again}"
+    )
 
 
 def _count_runs(results):
@@ -102,23 +118,32 @@ def _tables(content):
     parts = []
     for number, (name, table) in enumerate(content["registry"].tables.items(), 1):
         cells = content["scores"][content["scores"]["table"] == name]
-        about = "".join(text for key, text in (("dice", DICE), ("jaccard", JACCARD))
-                        if any(metric.startswith(key) for metric in table.metrics))
+        about = "".join(
+            text
+            for key, text in (("dice", DICE), ("jaccard", JACCARD))
+            if any(metric.startswith(key) for metric in table.metrics)
+        )
         parts.append(f"## Table {number}. {table.title}\n\n{about}{to_markdown(score_table(cells))}")
     return "\n\n".join([*parts, NOTES + _published(content), *_left_out(content["results"].values())])
 
 
 def _left_out(results):
     lines = [f"- {result.row.title}: not available, {result.missing}" for result in results if result.missing]
-    lines += [f"- {result.row.title}, seed {run.seed}: {why}, run `{run.run_id[:8]}`{_failure(run)}"
-              for result in results for run, why in result.left_out]
+    lines += [
+        f"- {result.row.title}, seed {run.seed}: {why}, run `{run.run_id[:8]}`{_failure(run)}"
+        for result in results
+        for run, why in result.left_out
+    ]
     return ["Not in the tables:\n\n" + "\n".join(lines)] if lines else []
 
 
 def _published(content):
     of = content["registry"].dataset
-    return (PUBLISHED if of in (None, content["dataset"]) else
-            f"The paper's values are of `{of}` and stand in the report on that alone.")
+    return (
+        PUBLISHED
+        if of in (None, content["dataset"])
+        else f"The paper's values are of `{of}` and stand in the report on that alone."
+    )
 
 
 def _failure(run):
@@ -141,11 +166,15 @@ def score_table(cells):
     """
     columns = [("", cells.drop_duplicates("row")["title"].tolist())]
     for metric, group in cells.groupby("metric", sort=False):
-        columns += [(METRIC_TITLES.get(metric, metric), [_value(cell) for cell in group.itertuples()]),
-                    ("95 % interval", [_interval(cell.low, cell.high) for cell in group.itertuples()])]
+        columns += [
+            (METRIC_TITLES.get(metric, metric), [_value(cell) for cell in group.itertuples()]),
+            ("95 % interval", [_interval(cell.low, cell.high) for cell in group.itertuples()]),
+        ]
         if group["published"].notna().any():
-            columns += [("published", [number(value) for value in group["published"]]),
-                        ("difference", [signed(value) for value in group["difference"]])]
+            columns += [
+                ("published", [number(value) for value in group["published"]]),
+                ("difference", [signed(value) for value in group["difference"]]),
+            ]
     frame = pd.DataFrame(dict(enumerate(values for _, values in columns)))
     return frame.set_axis([name for name, _ in columns], axis=1)
 
@@ -187,9 +216,17 @@ def _timings(content):
     if frame.drop(columns=["row", "title"]).filter(regex="^(?!.*published)").isna().all(axis=None):
         return ""
     published = [name for name in ("step_ms_published", "tile_ms_published") if name in frame]
-    names = {"title": "", "step_ms": "training step, ms", "step_ms_published": "published",
-             "tile_ms": "inference tile, ms", "tile_ms_published": "published", "labels": "labels, s",
-             "training": "training, s", "prediction": "prediction, s", "scoring": "scoring, s"}
+    names = {
+        "title": "",
+        "step_ms": "training step, ms",
+        "step_ms_published": "published",
+        "tile_ms": "inference tile, ms",
+        "tile_ms_published": "published",
+        "labels": "labels, s",
+        "training": "training, s",
+        "prediction": "prediction, s",
+        "scoring": "scoring, s",
+    }
     columns = [name for name in names if name in frame]
     text = frame[columns].copy().astype(object)
     for name in columns[1:]:
@@ -207,24 +244,52 @@ def _effect(content):
         return "## What the protocol does\n\nNeeds a network row and the classical row with its labels; none is done."
     lines = []
     for line in effect.itertuples():
-        lines.append([titles[line.classical], number(line.jaccard_classical), number(line.between_classical),
-                      number(line.jaccard_equal_classical), _gain(line, "protocol_lift")])
-        lines.append([titles[line.network], number(line.jaccard_network), number(line.between_network),
-                      number(line.jaccard_equal_network), ""])
-        lines.append(["Gain by learning", _gain(line, "jaccard_gain"),
-                      signed(line.between_network - line.between_classical), _gain(line, "jaccard_equal_gain"), ""])
+        lines.append(
+            [
+                titles[line.classical],
+                number(line.jaccard_classical),
+                number(line.between_classical),
+                number(line.jaccard_equal_classical),
+                _gain(line, "protocol_lift"),
+            ]
+        )
+        lines.append(
+            [
+                titles[line.network],
+                number(line.jaccard_network),
+                number(line.between_network),
+                number(line.jaccard_equal_network),
+                "",
+            ]
+        )
+        lines.append(
+            [
+                "Gain by learning",
+                _gain(line, "jaccard_gain"),
+                signed(line.between_network - line.between_classical),
+                _gain(line, "jaccard_equal_gain"),
+                "",
+            ]
+        )
     columns = ["Jaccard index", "`paper`", "`paper`, each object eroded", "`equal`", "between the protocols"]
-    return "\n\n".join(["## What the protocol does", *(_effect_text(line, titles) for line in effect.itertuples()),
-                        to_markdown(pd.DataFrame(lines, columns=columns))])
+    return "\n\n".join(
+        [
+            "## What the protocol does",
+            *(_effect_text(line, titles) for line in effect.itertuples()),
+            to_markdown(pd.DataFrame(lines, columns=columns)),
+        ]
+    )
 
 
 def _effect_text(line, titles):
     eroded = line.between_classical - line.jaccard_classical
-    return (f"Without any learning, the protocol alone moves {titles[line.classical]} by "
-            f"{signed(line.protocol_lift_value)}: {signed(eroded)} by eroding each object instead of the mask, "
-            f"{signed(line.protocol_lift_value - eroded)} by post-processing and scoring whole fields. Learning from "
-            f"these labels adds {signed(line.jaccard_gain_value)} under `paper` and "
-            f"{signed(line.jaccard_equal_gain_value)} under `equal`.")
+    return (
+        f"Without any learning, the protocol alone moves {titles[line.classical]} by "
+        f"{signed(line.protocol_lift_value)}: {signed(eroded)} by eroding each object instead of the mask, "
+        f"{signed(line.protocol_lift_value - eroded)} by post-processing and scoring whole fields. Learning from "
+        f"these labels adds {signed(line.jaccard_gain_value)} under `paper` and "
+        f"{signed(line.jaccard_equal_gain_value)} under `equal`."
+    )
 
 
 def _gain(line, name):
@@ -241,8 +306,10 @@ def _claims(content):
     for claim, group in claims[claims["difference"].notna()].groupby("claim", sort=False):
         parts.append(f"### {claim}")
         for (better, worse), lines in group.groupby(["better", "worse"], sort=False):
-            parts.append(f"{titles[better]} against {titles[worse]}:\n\n"
-                         + to_markdown(pd.DataFrame([_claim_line(line) for line in lines.itertuples()])))
+            parts.append(
+                f"{titles[better]} against {titles[worse]}:\n\n"
+                + to_markdown(pd.DataFrame([_claim_line(line) for line in lines.itertuples()]))
+            )
     return "\n\n".join(parts)
 
 
@@ -255,11 +322,14 @@ def _verdicts(claims):
 
 
 def _claim_line(line):
-    return {"": METRIC_TITLES[line.metric],
-            "values": f"{line.value_better:.3f} / {line.value_worse:.3f}",
-            "difference": f"{signed(line.difference)} ({signed(line.low)} to {signed(line.high)})",
-            "p": _p(line.p), "published": signed(line.published),
-            "verdict": f"**{line.verdict}**" + (f": {line.why}" if line.why else "")}
+    return {
+        "": METRIC_TITLES[line.metric],
+        "values": f"{line.value_better:.3f} / {line.value_worse:.3f}",
+        "difference": f"{signed(line.difference)} ({signed(line.low)} to {signed(line.high)})",
+        "p": _p(line.p),
+        "published": signed(line.published),
+        "verdict": f"**{line.verdict}**" + (f": {line.why}" if line.why else ""),
+    }
 
 
 def _p(value):
@@ -292,15 +362,23 @@ def _quality(content):
     frame = content["quality"]
     if frame.empty:
         return ""
-    names = {"f1_50": "F1 at 0.5", "f1_75": "F1 at 0.75", "f1_90": "F1 at 0.9", "ap_50": "AP at 0.5",
-             "ap": "AP, 0.5 to 0.95", "pq": "PQ", "aji": "AJI"}
+    names = {
+        "f1_50": "F1 at 0.5",
+        "f1_75": "F1 at 0.75",
+        "f1_90": "F1 at 0.9",
+        "ap_50": "AP at 0.5",
+        "ap": "AP, 0.5 to 0.95",
+        "pq": "PQ",
+        "aji": "AJI",
+    }
     text = frame[["row", *names]].set_axis(["", *names.values()], axis=1).astype(object)
     text[""] = text[""].map(content["titles"])
     for name in names.values():
         top = text[name].round(3).max()
         text[name] = [f"**{number(value)}**" if round(value, 3) == top else number(value) for value in text[name]]
-    bare = [content["titles"][name] for name, result in content["results"].items()
-            if result.runs and name not in set(frame["row"])]
+    bare = [
+        content["titles"][name] for name, result in content["results"].items() if result.runs and name not in set(frame["row"])
+    ]
     return QUALITY + to_markdown(text) + (f"\n\n{UNSCORED}{', '.join(bare)}." if bare else "")
 
 
@@ -327,8 +405,9 @@ def _runs(content):
     frame = content["run_details"]
     if frame.empty:
         return "## Runs\n\nNone is finished."
-    shared = [name for name in frame if frame[name].nunique(dropna=False) == 1 and name not in
-              ("row", "seed", "run_id", "spec_hash")]
+    shared = [
+        name for name in frame if frame[name].nunique(dropna=False) == 1 and name not in ("row", "seed", "run_id", "spec_hash")
+    ]
     text = frame.drop(columns=shared).fillna("").astype(str)
     for name in ("run_id", "spec_hash"):
         text[name] = "`" + text[name] + "`"

@@ -19,7 +19,8 @@ def same_prediction(run, spec):
     """Whether a run predicted what a spec says, however it scored it: all stages but `stages.SCORES` are the same."""
     stored = tracking.artifact(run, "spec.json")
     return stored is not None and _prediction_part(json.loads(stored.read_text())) == _prediction_part(
-        json.loads(spec.model_dump_json()))
+        json.loads(spec.model_dump_json())
+    )
 
 
 def _prediction_part(spec):
@@ -49,13 +50,13 @@ def rescore_all(results, dataset):
         A run holds no predictions.
     """
     names = dataset.splits["test"]
-    work = [(_predictions(run), result.row.method, name)
-            for result in results.values() for run in result.runs for name in names]
+    work = [(_predictions(run), result.row.method, name) for result in results.values() for run in result.runs for name in names]
     scored = list(over_fields(partial(_rescore_field, dataset), *zip(*work, strict=True))) if work else []
-    of_run = {run.run_id: scored[at * len(names):(at + 1) * len(names)] for at, run in enumerate(runs_of(results))}
+    of_run = {run.run_id: scored[at * len(names) : (at + 1) * len(names)] for at, run in enumerate(runs_of(results))}
     tables = {run_id: evaluation.tables(dict(zip(names, scores, strict=True))) for run_id, scores in of_run.items()}
-    return {name: result._replace(runs=[_renewed(run, tables) for run in result.runs])
-            for name, result in results.items()}, tables
+    return {
+        name: result._replace(runs=[_renewed(run, tables) for run in result.runs]) for name, result in results.items()
+    }, tables
 
 
 def _predictions(run):
@@ -89,8 +90,7 @@ def stored_prediction(folder, method, name):
     if method != "network":
         return evaluation.from_labels(_labels(folder, "labels", name))
     maps = evaluation.tiles_of_strip(_read(folder, "tiles", name))
-    return evaluation.Prediction(maps, [nuclei_from_class_map(tile) for tile in maps],
-                                 _labels(folder, "nuclei", name), {})
+    return evaluation.Prediction(maps, [nuclei_from_class_map(tile) for tile in maps], _labels(folder, "nuclei", name), {})
 
 
 def _labels(folder, kind, name):
@@ -101,5 +101,4 @@ def _read(folder, kind, name):
     try:
         return imread(Path(folder) / kind / f"{name}.png")
     except OSError as error:
-        raise HarnessError(f"{folder}: cannot read the stored prediction {kind}/{name}.png; "
-                           "run the row again") from error
+        raise HarnessError(f"{folder}: cannot read the stored prediction {kind}/{name}.png; run the row again") from error

@@ -37,7 +37,7 @@ class RowResults(NamedTuple):
 
     @property
     def state(self):
-        """"done", or in one word why there is no number."""
+        """One word: done, or why there is no number."""
         if self.runs:
             return "done"
         return self.left_out[0][1] if self.left_out else "not available" if self.missing else "not run"
@@ -73,8 +73,7 @@ def collect(registry, resolve, runs, missing, same=same_hash):
         if run.row in newest:
             key = run.seed if registry.rows[run.row].method == "network" else 0
             newest[run.row].setdefault(key, []).append(run)
-    return {name: _choose(name, registry.rows[name], seeds, resolve, same, missing.get(name))
-            for name, seeds in newest.items()}
+    return {name: _choose(name, registry.rows[name], seeds, resolve, same, missing.get(name)) for name, seeds in newest.items()}
 
 
 def _choose(name, row, seeds, resolve, same, missing):
@@ -109,7 +108,7 @@ def read_all(results, path):
     once a hundred MB.
     """
     runs = runs_of(results)
-    tables = [table for at in range(0, len(runs), TOGETHER) for table in _read_together(runs[at:at + TOGETHER], path)]
+    tables = [table for at in range(0, len(runs), TOGETHER) for table in _read_together(runs[at : at + TOGETHER], path)]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
@@ -121,8 +120,11 @@ def _read_together(runs, path):
             head, body = (local.read_text(encoding="utf-8").rstrip("\n") + "\n").split("\n", 1)
             groups.setdefault(head, []).append((run, body))
     for head, files in groups.items():
-        yield _keyed([run for run, _ in files], [body.count("\n") for _, body in files],
-                     pd.read_csv(StringIO("".join([head, "\n", *(body for _, body in files)]))))
+        yield _keyed(
+            [run for run, _ in files],
+            [body.count("\n") for _, body in files],
+            pd.read_csv(StringIO("".join([head, "\n", *(body for _, body in files)]))),
+        )
 
 
 def runs_of(results):

@@ -41,12 +41,13 @@ def bootstrap(terms):
         (NaN for a single field, which tells nothing about others).
         Two rows scored on the same fields see the same resamples, so their values can be subtracted.
     """
-    above, below = (terms[column].unstack("field", sort=False).sort_index(axis=1).to_numpy(float)
-                    for column in ("above", "below"))
+    above, below = (
+        terms[column].unstack("field", sort=False).sort_index(axis=1).to_numpy(float) for column in ("above", "below")
+    )
     drawn = np.vstack([np.ones(above.shape[1]), resampled_fields(above.shape[1])])  # float64 like what it multiplies
     blocks = range(0, len(above), BLOCK)
     with np.errstate(invalid="ignore"):
-        values = sum((drawn @ above[at:at + BLOCK].T / (drawn @ below[at:at + BLOCK].T)).sum(axis=1) for at in blocks)
+        values = sum((drawn @ above[at : at + BLOCK].T / (drawn @ below[at : at + BLOCK].T)).sum(axis=1) for at in blocks)
     values /= len(above)
     return values if above.shape[1] > 1 else np.append(values[0], np.full(RESAMPLES, np.nan))
 

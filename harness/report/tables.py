@@ -54,8 +54,12 @@ def scores(registry, dataset, results, boot):
         n (seeds), low, high (95 % bootstrap interval over fields), published, difference, best.
     """
     published = {row: registry.published(row, dataset) for row in registry.rows}
-    cells = [_cell(name, metric, results[row], boot, published[row].get(metric, np.nan))
-             for name, table in registry.tables.items() for metric in table.metrics for row in registry.rows]
+    cells = [
+        _cell(name, metric, results[row], boot, published[row].get(metric, np.nan))
+        for name, table in registry.tables.items()
+        for metric in table.metrics
+        for row in registry.rows
+    ]
     frame = pd.DataFrame(cells)
     rounded = frame["value"].round(DECIMALS)
     frame["best"] = rounded.notna() & (rounded == rounded.groupby([frame["table"], frame["metric"]]).transform("max"))
@@ -66,10 +70,20 @@ def _cell(table, metric, result, boot, published):
     values = metric_values(result, metric)
     value = values.mean() if len(values) else np.nan
     bounds = interval(boot[result.name, metric])[1:] if len(values) else (np.nan, np.nan)
-    return {"table": table, "row": result.name, "title": result.row.title, "metric": metric,
-            "state": result.state if len(values) or not result.runs else "undefined",
-            "value": value, "sd": values.std(), "n": len(values), "low": bounds[0], "high": bounds[1],
-            "published": published, "difference": value - published}
+    return {
+        "table": table,
+        "row": result.name,
+        "title": result.row.title,
+        "metric": metric,
+        "state": result.state if len(values) or not result.runs else "undefined",
+        "value": value,
+        "sd": values.std(),
+        "n": len(values),
+        "low": bounds[0],
+        "high": bounds[1],
+        "published": published,
+        "difference": value - published,
+    }
 
 
 def metric_values(result, metric):
@@ -98,8 +112,12 @@ def protocol_effect(results, boot, sensitivity):
     """
     lines, halfway = [], _halfway(sensitivity)
     for network, classical in learned_from(results):
-        line = {"network": network, "classical": classical,
-                "between_network": halfway.get(network, np.nan), "between_classical": halfway.get(classical, np.nan)}
+        line = {
+            "network": network,
+            "classical": classical,
+            "between_network": halfway.get(network, np.nan),
+            "between_classical": halfway.get(classical, np.nan),
+        }
         for metric in ("jaccard", "jaccard_equal"):
             learned, given = boot[network, metric], boot[classical, metric]
             line |= {f"{metric}_classical": given[0], f"{metric}_network": learned[0]}
@@ -113,16 +131,23 @@ def _halfway(sensitivity):
     if not len(sensitivity):
         return {}
     (_, smallest), (erosion, _) = PROTOCOLS["paper"], PROTOCOLS["equal"]
-    return sensitivity[(sensitivity["unit"] == "tile") & (sensitivity["erosion"] == erosion)
-                       & (sensitivity["smallest"] == smallest)].set_index("row")["jaccard"].to_dict()
+    return (
+        sensitivity[(sensitivity["unit"] == "tile") & (sensitivity["erosion"] == erosion) & (sensitivity["smallest"] == smallest)]
+        .set_index("row")["jaccard"]
+        .to_dict()
+    )
 
 
 def learned_from(results, done=True):
     """Pairs of a network row and the classical row whose labels it was trained on."""
-    return [(network.name, classical.name) for network in results.values() for classical in results.values()
-            if (network.row.method, classical.row.method) == ("network", "classical")
-            and (network.row.labels, network.row.settings) == (classical.row.labels, classical.row.settings)
-            and (not done or network.runs and classical.runs)]
+    return [
+        (network.name, classical.name)
+        for network in results.values()
+        for classical in results.values()
+        if (network.row.method, classical.row.method) == ("network", "classical")
+        and (network.row.labels, network.row.settings) == (classical.row.labels, classical.row.settings)
+        and (not done or (network.runs and classical.runs))
+    ]
 
 
 def sensitivity(stored):
@@ -161,9 +186,12 @@ def timings(results, tiles):
     lines = []
     for result in results.values():
         seconds = pd.DataFrame([_under("seconds_", run.metrics) for run in result.runs]).mean()
-        line = {"row": result.name, "title": result.row.title,
-                "step_ms": 1000 * seconds.get("step", np.nan),
-                "tile_ms": 1000 * seconds.get("prediction", np.nan) / tiles if tiles else np.nan}
+        line = {
+            "row": result.name,
+            "title": result.row.title,
+            "step_ms": 1000 * seconds.get("step", np.nan),
+            "tile_ms": 1000 * seconds.get("prediction", np.nan) / tiles if tiles else np.nan,
+        }
         if result.row.method == "network":
             line |= {f"{key}_published": value for key, value in PUBLISHED_TIMES.items()}
         lines.append(line | {key: seconds.get(key, np.nan) for key in ("labels", "training", "prediction", "scoring")})
@@ -176,9 +204,16 @@ def run_details(results):
     lines = []
     for run in runs_of(results):
         said, stages = _under("harness.", run.tags), _under("versions.", run.params)
-        lines.append({"row": run.row, "seed": run.seed, "run_id": run.run_id, "spec_hash": run.spec_hash,
-                      **{key: value for key, value in said.items() if key not in known},
-                      "stages": " ".join(f"{stage}:{version}" for stage, version in stages.items())})
+        lines.append(
+            {
+                "row": run.row,
+                "seed": run.seed,
+                "run_id": run.run_id,
+                "spec_hash": run.spec_hash,
+                **{key: value for key, value in said.items() if key not in known},
+                "stages": " ".join(f"{stage}:{version}" for stage, version in stages.items()),
+            }
+        )
     return pd.DataFrame(lines)
 
 

@@ -38,15 +38,17 @@ class Prediction(NamedTuple):
 def from_labels(labels):
     """Prediction of a classical row: label images as they are per tile, post-processed like a network's per field."""
     classes = class_map(labels)
-    return Prediction(list(tiles.cut(classes)), list(tiles.cut(labels)), nuclei_from_class_map(classes),
-                      {"labels/{}": labels})
+    return Prediction(list(tiles.cut(classes)), list(tiles.cut(labels)), nuclei_from_class_map(classes), {"labels/{}": labels})
 
 
 def from_class_maps(tile_maps, field_map):
     """Prediction of a network row, from the class maps of the tiles and of the stitched field."""
-    return Prediction(list(tile_maps), [nuclei_from_class_map(tile) for tile in tile_maps],
-                      nuclei_from_class_map(field_map),
-                      {"tiles/{}": np.hstack(tile_maps)})
+    return Prediction(
+        list(tile_maps),
+        [nuclei_from_class_map(tile) for tile in tile_maps],
+        nuclei_from_class_map(field_map),
+        {"tiles/{}": np.hstack(tile_maps)},
+    )
 
 
 def tiles_of_strip(strip):
@@ -76,13 +78,13 @@ class Scores(NamedTuple):
 
 def score_field(prediction, nuclei):
     """Score the `Prediction` of one field against its manual labels, (H, W) int32; gives `Scores`."""
-    return Scores(_score_tiles(prediction, nuclei), _sensitivity(prediction, nuclei),
-                  objects.score_field(nuclei, prediction.nuclei))
+    return Scores(
+        _score_tiles(prediction, nuclei), _sensitivity(prediction, nuclei), objects.score_field(nuclei, prediction.nuclei)
+    )
 
 
 def _score_tiles(prediction, nuclei):
-    maps, labels, records = (_by_tile(class_map(nuclei), prediction.tile_maps),
-                             _by_tile(nuclei, prediction.tile_nuclei), [])
+    maps, labels, records = (_by_tile(class_map(nuclei), prediction.tile_maps), _by_tile(nuclei, prediction.tile_nuclei), [])
     for index, (classes, objects_there) in enumerate(zip(maps, labels, strict=True)):
         record, counts = {"tile": index}, metrics.dice_counts(*classes)
         for name, value in CLASSES.items():
@@ -95,8 +97,8 @@ def _score_tiles(prediction, nuclei):
 def _by_tile(truth, predicted):
     """What is annotated and what is predicted in each tile, without the padding of a smaller field."""
     for tile, (y, x) in zip(predicted, tiles.tile_corners(truth.shape), strict=True):
-        window = truth[y:y + tiles.SIZE, x:x + tiles.SIZE]
-        yield window, tile[:window.shape[0], :window.shape[1]]
+        window = truth[y : y + tiles.SIZE, x : x + tiles.SIZE]
+        yield window, tile[: window.shape[0], : window.shape[1]]
 
 
 def _counts(protocol, truth, predicted):
@@ -105,12 +107,14 @@ def _counts(protocol, truth, predicted):
 
 
 def _sensitivity(prediction, nuclei):
-    pairs = [("field", nuclei, prediction.nuclei),
-             *(("tile", *pair) for pair in _by_tile(nuclei, prediction.tile_nuclei))]
-    return pd.DataFrame([
-        {"unit": unit, "erosion": erosion, "smallest": smallest} | counts._asdict()
-        for unit, truth, predicted in pairs
-        for (erosion, smallest), counts in metrics.sensitivity_counts(truth, predicted).items()])
+    pairs = [("field", nuclei, prediction.nuclei), *(("tile", *pair) for pair in _by_tile(nuclei, prediction.tile_nuclei))]
+    return pd.DataFrame(
+        [
+            {"unit": unit, "erosion": erosion, "smallest": smallest} | counts._asdict()
+            for unit, truth, predicted in pairs
+            for (erosion, smallest), counts in metrics.sensitivity_counts(truth, predicted).items()
+        ]
+    )
 
 
 def tables(scores):
@@ -130,8 +134,11 @@ def tables(scores):
     per_tile = pd.DataFrame([{"field": name} | record for name, scored in scores.items() for record in scored.tiles])
     of_objects = pd.DataFrame([{"field": name} | scored.objects for name, scored in scores.items()])
     variants = pd.concat([scored.sensitivity for scored in scores.values()])
-    return {"per_tile": per_tile, "per_field": per_field(per_tile).merge(of_objects, on="field"),
-            "sensitivity": variants.groupby(["unit", "erosion", "smallest"], sort=False).sum().reset_index()}
+    return {
+        "per_tile": per_tile,
+        "per_field": per_field(per_tile).merge(of_objects, on="field"),
+        "sensitivity": variants.groupby(["unit", "erosion", "smallest"], sort=False).sum().reset_index(),
+    }
 
 
 def per_field(per_tile):
@@ -177,8 +184,7 @@ def totals(tables):
 
 
 def _tile_dice(table):
-    return {f"dice_{name}": table[f"dice_{name}_twice_both"] / table[f"dice_{name}_sum"].replace(0, np.nan)
-            for name in CLASSES}
+    return {f"dice_{name}": table[f"dice_{name}_twice_both"] / table[f"dice_{name}_sum"].replace(0, np.nan) for name in CLASSES}
 
 
 def _jaccard(sums, protocol):

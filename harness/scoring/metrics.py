@@ -236,8 +236,12 @@ def object_errors(iou):
     above 0.1 with two or more predictions is split.
     """
     paired, related = iou > 0.7, iou > 0.1
-    return {"missed": int((~paired.any(axis=1)).sum()), "extra": int((~paired.any(axis=0)).sum()),
-            "merged": int((related.sum(axis=0) > 1).sum()), "split": int((related.sum(axis=1) > 1).sum())}
+    return {
+        "missed": int((~paired.any(axis=1)).sum()),
+        "extra": int((~paired.any(axis=0)).sum()),
+        "merged": int((related.sum(axis=0) > 1).sum()),
+        "split": int((related.sum(axis=1) > 1).sum()),
+    }
 
 
 def iou_sweep(truths, predictions):
@@ -275,6 +279,7 @@ def _extreme(labels, operation):
 
 def _same_shape(truth, prediction):
     if truth.shape != prediction.shape:
-        raise HarnessError(f"annotation of shape {truth.shape} and prediction of shape {prediction.shape}: "
-                           "score them on the same pixels")
+        raise HarnessError(
+            f"annotation of shape {truth.shape} and prediction of shape {prediction.shape}: score them on the same pixels"
+        )
     return truth, prediction

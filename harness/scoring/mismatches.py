@@ -26,8 +26,7 @@ def classify(annotated, predicted):
     erosion, smallest = PROTOCOLS["equal"]
     counted = [_counted(labels, smallest) for labels in (annotated, predicted)]
     g, r, _ = overlaps(*(erode(labels, erosion) for labels in counted))
-    return {"missed": _alone(counted[0], g), "extra": _alone(counted[1], r),
-            "merged": _repeated(r), "split": _repeated(g)}
+    return {"missed": _alone(counted[0], g), "extra": _alone(counted[1], r), "merged": _repeated(r), "split": _repeated(g)}
 
 
 def _counted(labels, smallest):

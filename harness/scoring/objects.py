@@ -12,8 +12,7 @@ from harness.scoring import metrics
 KINDS = ("missed", "extra", "merged", "split")
 LOGGED = ("f1_50", "f1_75", "f1_90", "ap_50", "ap", "pq", "aji")
 # px; below 25 the authors of BBBC039 count nothing as a nucleus. The other two bounds are this project's.
-SIZES = {"under 25 px": (0, 25), "25 to 249 px": (25, 250), "250 to 624 px": (250, 625),
-         "625 px and more": (625, np.inf)}
+SIZES = {"under 25 px": (0, 25), "25 to 249 px": (25, 250), "250 to 624 px": (250, 625), "625 px and more": (625, np.inf)}
 
 
 def score_field(annotated, predicted):
@@ -32,17 +31,26 @@ def score_field(annotated, predicted):
         nuclei of that size), extra_k, merged_k (predicted ones).
     """
     iou = metrics.iou_matrix(annotated, predicted)
-    record = {"annotated": iou.shape[0], "predicted": iou.shape[1], "iou_sum": float(iou[iou > 0.5].sum()),
-              "aji": metrics.aji(annotated, predicted)}
+    record = {
+        "annotated": iou.shape[0],
+        "predicted": iou.shape[1],
+        "iou_sum": float(iou[iou > 0.5].sum()),
+        "aji": metrics.aji(annotated, predicted),
+    }
     for threshold in metrics.IOU_THRESHOLDS:
         record[_matched(threshold)] = metrics.counts_at(iou, threshold).matched
     areas = [_areas(labels) for labels in (annotated, predicted)]
     for k, (low, high) in enumerate(SIZES.values()):
         rows, columns = ((low <= area) & (area < high) for area in areas)
         of_annotated, of_predicted = metrics.object_errors(iou[rows]), metrics.object_errors(iou[:, columns])
-        record |= {f"annotated_{k}": int(rows.sum()), f"predicted_{k}": int(columns.sum()),
-                   f"missed_{k}": of_annotated["missed"], f"split_{k}": of_annotated["split"],
-                   f"extra_{k}": of_predicted["extra"], f"merged_{k}": of_predicted["merged"]}
+        record |= {
+            f"annotated_{k}": int(rows.sum()),
+            f"predicted_{k}": int(columns.sum()),
+            f"missed_{k}": of_annotated["missed"],
+            f"split_{k}": of_annotated["split"],
+            f"extra_{k}": of_predicted["extra"],
+            f"merged_{k}": of_predicted["merged"],
+        }
     return record
 
 
@@ -90,8 +98,7 @@ def totals(stored):
     """
     one = stored.assign(row="", seed=0)
     scores, counts = quality(one).iloc[0], errors(one).iloc[0]
-    return ({f"iou/{name}": float(scores[name]) for name in LOGGED}
-            | {f"iou/{kind}": float(counts[kind]) for kind in KINDS})
+    return {f"iou/{name}": float(scores[name]) for name in LOGGED} | {f"iou/{kind}": float(counts[kind]) for kind in KINDS}
 
 
 def errors(stored):
@@ -109,8 +116,9 @@ def errors(stored):
     """
     sums = stored.groupby(["row", "seed"], sort=False).sum(numeric_only=True).groupby("row", sort=False).mean()
     columns = ("annotated", "predicted", *KINDS)
-    by_size = [sums[[f"{name}_{k}" for name in columns]].set_axis(columns, axis=1).assign(size=size)
-               for k, size in enumerate(SIZES)]
+    by_size = [
+        sums[[f"{name}_{k}" for name in columns]].set_axis(columns, axis=1).assign(size=size) for k, size in enumerate(SIZES)
+    ]
     total = sum(table[list(columns)] for table in by_size).assign(size="all")
     together = pd.concat([total, *by_size]).reset_index()
     order = {row: place for place, row in enumerate(sums.index)}

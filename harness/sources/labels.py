@@ -54,8 +54,7 @@ def pipeline(source, settings):
 
 
 def _settings(settings):
-    return classical.Settings(**{key: tuple(value) if isinstance(value, list) else value
-                                 for key, value in settings.items()})
+    return classical.Settings(**{key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()})
 
 
 def settings_of(source, settings):

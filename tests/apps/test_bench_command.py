@@ -1,8 +1,8 @@
 import json
 
 from harness.apps import benchmarks as bench
-from harness.apps.benchmarks.network import operations_per_step
 from harness.apps.benchmarks import network as training_bench
+from harness.apps.benchmarks.network import operations_per_step
 
 
 def test_every_part_is_timed_on_this_machine(harness):
@@ -31,9 +31,13 @@ def test_training_and_inference_are_timed_by_the_tile(monkeypatch):
 
 def test_operations_of_a_step_are_those_of_its_convolutions():
     """Pixels and kernels of the smallest network on 32x32 px by hand, a transposed one counted by the pixels it reads."""
-    by_hand = {1024: [9 * 1 * 2, 9 * 2 * 2, 9 * 4 * 2, 9 * 2 * 2, 2 * 3], 256: [9 * 2 * 4, 9 * 4 * 4, 9 * 8 * 4, 9 * 4 * 4, 4 * 4 * 2],
-               64: [9 * 4 * 8, 9 * 8 * 8, 9 * 16 * 8, 9 * 8 * 8, 4 * 8 * 4], 4: [9 * 16 * 32, 9 * 32 * 32, 4 * 32 * 16],
-               16: [9 * 8 * 16, 9 * 16 * 16, 9 * 32 * 16, 9 * 16 * 16, 4 * 16 * 8]}
+    by_hand = {
+        1024: [9 * 1 * 2, 9 * 2 * 2, 9 * 4 * 2, 9 * 2 * 2, 2 * 3],
+        256: [9 * 2 * 4, 9 * 4 * 4, 9 * 8 * 4, 9 * 4 * 4, 4 * 4 * 2],
+        64: [9 * 4 * 8, 9 * 8 * 8, 9 * 16 * 8, 9 * 8 * 8, 4 * 8 * 4],
+        4: [9 * 16 * 32, 9 * 32 * 32, 4 * 32 * 16],
+        16: [9 * 8 * 16, 9 * 16 * 16, 9 * 32 * 16, 9 * 16 * 16, 4 * 16 * 8],
+    }
     forward = sum(2 * pixels * sum(kernels) for pixels, kernels in by_hand.items())
     assert operations_per_step({"base": 2, "last": 2}, 32) == 3 * forward - 2 * 1024 * 9 * 2
 

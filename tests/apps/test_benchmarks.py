@@ -26,7 +26,7 @@ def test_beside_the_real_one():
     python = os.environ.get("HARNESS_CELLPROFILER_PYTHON")
     if not python:
         pytest.skip("HARNESS_CELLPROFILER_PYTHON is not set: it names a Python that has CellProfiler")
-    real = benchmark([_field()], repeats=1, interpreter=python)[len(CONFIGURATIONS) + 1:]
+    real = benchmark([_field()], repeats=1, interpreter=python)[len(CONFIGURATIONS) + 1 :]
     assert [timing.configuration for timing in real] == [*CONFIGURATIONS, TOGETHER]
     assert all("CellProfiler" in timing.program and timing.equal == 1 for timing in real)
 

@@ -42,8 +42,7 @@ def test_consensus_adds_what_to_ignore_and_workers_change_nothing(harness, image
 def test_settings_are_taken_and_checked(harness, images, tmp_path):
     assert harness("label", "cellprofiler:shape/shape", images, "large", "--set", "min_diameter=18")[0] == 0
     labels = tifffile.imread(tmp_path / "large" / f"{NAMES[0]}.tif")
-    expected = identify(tifffile.imread(images / f"{NAMES[0]}.tif"), "shape/shape",
-                        Settings(min_diameter=18))
+    expected = identify(tifffile.imread(images / f"{NAMES[0]}.tif"), "shape/shape", Settings(min_diameter=18))
     np.testing.assert_array_equal(labels, expected)
 
 
@@ -62,8 +61,7 @@ def test_a_job_goes_on_and_one_bad_file_does_not_stop_it(harness, images, tmp_pa
 
 
 def test_a_pipeline_holds_the_same_settings(harness, tmp_path):
-    code, _, _ = harness("label", "cellprofiler:shape/intensity", "--export-pipeline", "p.cppipe",
-                         "--set", "max_diameter=44")
+    code, _, _ = harness("label", "cellprofiler:shape/intensity", "--export-pipeline", "p.cppipe", "--set", "max_diameter=44")
     text = (tmp_path / "p.cppipe").read_text()
     assert code == 0 and text.startswith("CellProfiler Pipeline")
     assert "Typical diameter of objects, in pixel units (Min,Max):10,44" in text
@@ -71,16 +69,19 @@ def test_a_pipeline_holds_the_same_settings(harness, tmp_path):
     assert (tmp_path / "c.cppipe").read_text().count("IdentifyPrimaryObjects:[") == 3
 
 
-@pytest.mark.parametrize(("arguments", "said"), [
-    (("label", "manual", "{images}", "labels"), "manual labels are not made from images"),
-    (("label", "magic", "{images}", "labels"), "unknown label source 'magic'"),
-    (("label", "consensus"), "label needs IMAGES and OUT"),
-    (("label", "manual", "--export-pipeline", "a.cppipe"), "manual labels are not made by CellProfiler"),
-    (("label", "cellprofiler:shape/shape", "--export-pipeline", "no/where.cppipe"), "no/where.cppipe: cannot be written"),
-    (("label", "consensus", "nowhere", "labels"), "nowhere: not a folder with images"),
-    (("label", "consensus", "{images}", "labels", "--set", "colour=1"), "no setting 'colour'"),
-    (("label", "consensus", "{images}", "labels", "--set", "min_diameter"), "'min_diameter' is not KEY=VALUE"),
-])
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("label", "manual", "{images}", "labels"), "manual labels are not made from images"),
+        (("label", "magic", "{images}", "labels"), "unknown label source 'magic'"),
+        (("label", "consensus"), "label needs IMAGES and OUT"),
+        (("label", "manual", "--export-pipeline", "a.cppipe"), "manual labels are not made by CellProfiler"),
+        (("label", "cellprofiler:shape/shape", "--export-pipeline", "no/where.cppipe"), "no/where.cppipe: cannot be written"),
+        (("label", "consensus", "nowhere", "labels"), "nowhere: not a folder with images"),
+        (("label", "consensus", "{images}", "labels", "--set", "colour=1"), "no setting 'colour'"),
+        (("label", "consensus", "{images}", "labels", "--set", "min_diameter"), "'min_diameter' is not KEY=VALUE"),
+    ],
+)
 def test_refused_requests(harness, images, tmp_path, arguments, said):
     code, _, err = harness(*(str(argument).format(images=images) for argument in arguments))
     assert code == 2 and said in err and err.count("\n") == 1

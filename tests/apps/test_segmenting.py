@@ -33,7 +33,7 @@ def squares(shape, dtype=np.uint16):
     """One bright square of 20 px in every window of 60 px; each has a grey value of its own."""
     image = np.ones(shape, dtype)
     for value, (y, x) in enumerate(np.ndindex(shape[0] // 60, shape[1] // 60)):
-        image[60 * y + 20:60 * y + 40, 60 * x + 20:60 * x + 40] = 200 + value
+        image[60 * y + 20 : 60 * y + 40, 60 * x + 20 : 60 * x + 40] = 200 + value
     return image
 
 
@@ -77,8 +77,10 @@ def test_a_job_goes_on_and_one_bad_image_does_not_stop_it(segment, images, tmp_p
     assert (tmp_path / "out" / "small.tif").stat().st_mtime_ns == kept
 
 
-@pytest.mark.parametrize(("source", "out", "said"), [("nowhere", "out", "nowhere: not a folder with images"),
-                                                    ("images", "/dev/null/out", "/dev/null/out: cannot be written")])
+@pytest.mark.parametrize(
+    ("source", "out", "said"),
+    [("nowhere", "out", "nowhere: not a folder with images"), ("images", "/dev/null/out", "/dev/null/out: cannot be written")],
+)
 def test_folders_that_are_none_are_refused_in_one_line(segment, images, source, out, said):
     code, _, err = segment(source, out)
     assert code == 2 and said in err and err.count("\n") == 1

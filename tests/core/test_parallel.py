@@ -26,8 +26,15 @@ def cluster(tmp_path):
 
     def start(name, *arguments):
         log = (tmp_path / f"{name}-{len(started)}.log").open("w")
-        started.append(subprocess.Popen([sys.executable, "-m", "distributed.cli.dask_" + name, *arguments], stdout=log,
-                                        stderr=log, cwd=tmp_path, env=os.environ | {"PYTHONPATH": ":".join(sys.path)}))
+        started.append(
+            subprocess.Popen(
+                [sys.executable, "-m", "distributed.cli.dask_" + name, *arguments],
+                stdout=log,
+                stderr=log,
+                cwd=tmp_path,
+                env=os.environ | {"PYTHONPATH": ":".join(sys.path)},
+            )
+        )
         return started[-1]
 
     file = tmp_path / "scheduler.log"
@@ -127,8 +134,13 @@ def test_a_row_whose_worker_is_killed_goes_on_elsewhere_to_the_same_bits(harness
     address, start_worker = cluster
     killed = start_worker("--resources", "GPU=1")
     asked = ["run", "network-manual", "--dataset", str(fields), "--file", str(tiny), "--profile", "smoke"]
-    process = subprocess.Popen([sys.executable, "-m", "harness.cli", *asked, "--scheduler", address], cwd=tmp_path, text=True,
-                               stdout=subprocess.PIPE, env=os.environ | {"PYTHONPATH": ":".join(sys.path)})
+    process = subprocess.Popen(
+        [sys.executable, "-m", "harness.cli", *asked, "--scheduler", address],
+        cwd=tmp_path,
+        text=True,
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": ":".join(sys.path)},
+    )
     assert any("epoch 1/2" in line for line in process.stdout)
     killed.kill()
     start_worker("--resources", "GPU=1")

@@ -27,16 +27,20 @@ def spoil_nan(image):
     return image
 
 
-@pytest.mark.parametrize(("spoil", "said"), [
-    (lambda f: shutil.rmtree(f), "no data set"),
-    (lambda f: rewrite(f, "masks", lambda a: a[:-3]), "is a mask of 237x270 px, but its image is 240x270 px"),
-    (lambda f: rewrite(f, "masks", lambda a: a.astype(np.float32)), "is a mask of float32 values; save one integer"),
-    (lambda f: rewrite(f, "images", spoil_nan), "holds NaN or infinite values; replace them"),
-    (lambda f: first(f, "masks").unlink(), "has no mask of the test field"),
-    (lambda f: shutil.copy(first(f, "images"), first(f, "images").with_suffix(".tiff")), "is named like"),
-    (lambda f: first(f, "images").write_bytes(b"II*\0"), "cannot be read as an image"),
-    (lambda f: rewrite(f, "images", lambda a: np.dstack([a, a, a * 2])), "has colours; save the channel"),
-], ids=["missing", "sizes", "float", "nan", "test-masks", "twice", "unreadable", "colours"])
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (shutil.rmtree, "no data set"),
+        (lambda f: rewrite(f, "masks", lambda a: a[:-3]), "is a mask of 237x270 px, but its image is 240x270 px"),
+        (lambda f: rewrite(f, "masks", lambda a: a.astype(np.float32)), "is a mask of float32 values; save one integer"),
+        (lambda f: rewrite(f, "images", spoil_nan), "holds NaN or infinite values; replace them"),
+        (lambda f: first(f, "masks").unlink(), "has no mask of the test field"),
+        (lambda f: shutil.copy(first(f, "images"), first(f, "images").with_suffix(".tiff")), "is named like"),
+        (lambda f: first(f, "images").write_bytes(b"II*\0"), "cannot be read as an image"),
+        (lambda f: rewrite(f, "images", lambda a: np.dstack([a, a, a * 2])), "has colours; save the channel"),
+    ],
+    ids=["missing", "sizes", "float", "nan", "test-masks", "twice", "unreadable", "colours"],
+)
 def test_one_line_and_exit_code_2(harness, fields, tmp_path, spoil, said):
     folder = Path(shutil.copytree(fields, tmp_path / "wrong"))
     spoil(folder)

@@ -71,8 +71,9 @@ def test_opening_reads_no_pixels(ten, monkeypatch):
 
 
 def test_lists_are_followed_in_their_order_with_or_without_endings(tmp_path):
-    folder = make(tmp_path, ["b", "a", "c.1", "d", "unused"], ["d"], training=["c.1", "a.png"],
-                  validation=["b.tif", ""], test=["d"])
+    folder = make(
+        tmp_path, ["b", "a", "c.1", "d", "unused"], ["d"], training=["c.1", "a.png"], validation=["b.tif", ""], test=["d"]
+    )
     splits = open_dataset(str(folder)).splits
     assert splits == {"training": ("c.1", "a"), "validation": ("b",), "test": ("d",)}
 
@@ -150,7 +151,7 @@ def test_masks_one_file_per_nucleus(tmp_path):
     folder = make(tmp_path, "ab", "")
     (folder / "masks" / "a").mkdir()
     for id_ in (1, 2):
-        iio.imwrite(folder / "masks" / "a" / f"{id_}.png", (MASK == id_).astype(np.uint8) * 255)
+        iio.imwrite(folder / "masks" / "a" / f"{id_}.png", (id_ == MASK).astype(np.uint8) * 255)
     dataset = open_dataset(str(folder))
     assert dataset.splits["test"] == ("a",)
     assert np.array_equal(dataset.read_nuclei("a"), MASK)
@@ -158,22 +159,25 @@ def test_masks_one_file_per_nucleus(tmp_path):
     assert open_dataset(str(folder)).digest != dataset.digest
 
 
-@pytest.mark.parametrize("spoil, words", [
-    (lambda f: shutil.rmtree(f), "no data set"),
-    (lambda f: shutil.rmtree(f / "images"), "is not a data folder"),
-    (lambda f: [p.unlink() for p in (f / "images").iterdir()], "holds no TIFF or PNG"),
-    (lambda f: (f / "images" / "c.tif").unlink(), "c.png: is a mask without its image"),
-    (lambda f: (f / "images" / "z.jpg").touch(), "z.jpg: is neither TIFF nor PNG"),
-    (lambda f: iio.imwrite(f / "images" / "a.png", IMAGE), "a.tif: is named like a.png"),
-    (lambda f: tifffile.imwrite(f / "masks" / "c.tif", MASK), "c.tif: is named like c.png"),
-    (lambda f: (f / "masks" / "c").mkdir(), "c.png: is named like c;"),
-    (lambda f: shutil.rmtree(f / "masks"), "has no test fields"),
-    (lambda f: make(f, "", "", test="a"), "has no mask of the test field a"),
-    (lambda f: make(f, "", "", test=[]), "has no test fields"),
-    (lambda f: make(f, "", "", training=["a.png", "zz.png"]), "names zz.png, which is not in images/"),
-    (lambda f: make(f, "", "", training="ab", test="ca"), "test.txt: names a, as training.txt does"),
-    (lambda f: make(f, "", "", training="aa"), "training.txt: names a, as training.txt does"),
-])
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (shutil.rmtree, "no data set"),
+        (lambda f: shutil.rmtree(f / "images"), "is not a data folder"),
+        (lambda f: [p.unlink() for p in (f / "images").iterdir()], "holds no TIFF or PNG"),
+        (lambda f: (f / "images" / "c.tif").unlink(), "c.png: is a mask without its image"),
+        (lambda f: (f / "images" / "z.jpg").touch(), "z.jpg: is neither TIFF nor PNG"),
+        (lambda f: iio.imwrite(f / "images" / "a.png", IMAGE), "a.tif: is named like a.png"),
+        (lambda f: tifffile.imwrite(f / "masks" / "c.tif", MASK), "c.tif: is named like c.png"),
+        (lambda f: (f / "masks" / "c").mkdir(), "c.png: is named like c;"),
+        (lambda f: shutil.rmtree(f / "masks"), "has no test fields"),
+        (lambda f: make(f, "", "", test="a"), "has no mask of the test field a"),
+        (lambda f: make(f, "", "", test=[]), "has no test fields"),
+        (lambda f: make(f, "", "", training=["a.png", "zz.png"]), "names zz.png, which is not in images/"),
+        (lambda f: make(f, "", "", training="ab", test="ca"), "test.txt: names a, as training.txt does"),
+        (lambda f: make(f, "", "", training="aa"), "training.txt: names a, as training.txt does"),
+    ],
+)
 def test_what_is_wrong_with_the_files_is_refused_when_opened(ten, spoil, words):
     spoil(ten)
     assert words in refusal(ten)
@@ -185,14 +189,15 @@ def test_several_problems_are_counted(ten):
     assert refusal(ten).endswith("(1 more; harness data lists all)")
 
 
-@pytest.mark.parametrize("spoil, words", [
-    (lambda f: iio.imwrite(f / "masks" / "c.png", MASK[:-1]),
-     "c.png: is a mask of 19x30 px, but its image is 20x30 px"),
-    (lambda f: tifffile.imwrite(f / "images" / "a.tif", np.full((20, 30), np.nan)), "a.tif: holds NaN"),
-    (lambda f: (f / "images" / "b.tif").write_bytes(b"II*\0"), "b.tif: "),
-    (lambda f: tifffile.imwrite(f / "masks" / "a.tif", MASK.astype(np.float32)),
-     "a.tif: is a mask of float32 values"),
-])
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (lambda f: iio.imwrite(f / "masks" / "c.png", MASK[:-1]), "c.png: is a mask of 19x30 px, but its image is 20x30 px"),
+        (lambda f: tifffile.imwrite(f / "images" / "a.tif", np.full((20, 30), np.nan)), "a.tif: holds NaN"),
+        (lambda f: (f / "images" / "b.tif").write_bytes(b"II*\0"), "b.tif: "),
+        (lambda f: tifffile.imwrite(f / "masks" / "a.tif", MASK.astype(np.float32)), "a.tif: is a mask of float32 values"),
+    ],
+)
 def test_what_is_wrong_with_pixels_is_found_by_problems(ten, spoil, words):
     assert problems(ten) == []
     spoil(ten)
@@ -213,8 +218,13 @@ def test_problems_lists_files_and_pixels_together(ten):
 def test_summary_is_ready_for_json(ten):
     told = json.loads(json.dumps(summary(open_dataset(str(ten)))))
     assert told["name"] == "ten" and len(told["digest"]) == 64
-    assert told["splits"]["test"] == {"fields": 2, "annotated": 2, "nuclei": 4, "sizes": [[20, 30]],
-                                      "names": told["splits"]["test"]["names"]}
+    assert told["splits"]["test"] == {
+        "fields": 2,
+        "annotated": 2,
+        "nuclei": 4,
+        "sizes": [[20, 30]],
+        "names": told["splits"]["test"]["names"],
+    }
     assert sum(split["annotated"] for split in told["splits"].values()) == 4
 
 

@@ -49,9 +49,13 @@ def test_ome_tiff_with_axes_of_length_one(tmp_path):
 
 def test_png_of_8_and_16_bits_with_and_without_opacity(tmp_path):
     small = (GREY // 256).astype(np.uint8)
-    for name, image in {"16": GREY, "8": small, "rgb": np.dstack([small] * 3),
-                        "rgba": np.dstack([small] * 3 + [np.full_like(small, 255)]),
-                        "la": np.dstack([small, np.full_like(small, 9)])}.items():
+    for name, image in {
+        "16": GREY,
+        "8": small,
+        "rgb": np.dstack([small] * 3),
+        "rgba": np.dstack([small] * 3 + [np.full_like(small, 255)]),
+        "la": np.dstack([small, np.full_like(small, 9)]),
+    }.items():
         iio.imwrite(tmp_path / f"{name}.png", image)
         assert np.array_equal(read_image(tmp_path / f"{name}.png"), GREY if name == "16" else small)
 
@@ -67,22 +71,26 @@ def not_finite(value):
     return image
 
 
-@pytest.mark.parametrize("pixels, words", [
-    (np.dstack([GREY, GREY, GREY // 2]), "has colours"),
-    (np.stack([GREY] * 5), "has 3 axes, 5x20x30 px"),
-    (np.dstack([GREY] * 2), "has 3 axes, 20x30x2 px"),
-    (not_finite(np.nan), "holds NaN or infinite values"),
-    (not_finite(np.inf), "holds NaN or infinite values"),
-    (GREY.astype(np.complex64), "holds complex64 values"),
-])
+@pytest.mark.parametrize(
+    ("pixels", "words"),
+    [
+        (np.dstack([GREY, GREY, GREY // 2]), "has colours"),
+        (np.stack([GREY] * 5), "has 3 axes, 5x20x30 px"),
+        (np.dstack([GREY] * 2), "has 3 axes, 20x30x2 px"),
+        (not_finite(np.nan), "holds NaN or infinite values"),
+        (not_finite(np.inf), "holds NaN or infinite values"),
+        (GREY.astype(np.complex64), "holds complex64 values"),
+    ],
+)
 def test_images_that_are_none(tmp_path, pixels, words):
     tifffile.imwrite(tmp_path / "a.tif", pixels, metadata=None)
     assert words in refused(read_image, tmp_path / "a.tif")
 
 
 @pytest.mark.parametrize("ending", ["tif", "png"])
-@pytest.mark.parametrize("damage", [lambda content: b"", lambda content: content[:len(content) // 2],
-                                    lambda content: b"words, not pixels"])
+@pytest.mark.parametrize(
+    "damage", [lambda content: b"", lambda content: content[: len(content) // 2], lambda content: b"words, not pixels"]
+)
 def test_damaged_files(tmp_path, ending, damage):
     path = tmp_path / f"a.{ending}"
     iio.imwrite(path, GREY)
@@ -147,14 +155,17 @@ def test_a_label_image_keeps_its_partition(tmp_path_factory, labels):
     assert set(np.unique(nuclei)) - {0} == set(range(1, nuclei.max() + 1))
 
 
-@pytest.mark.parametrize("mask, words", [
-    (LABELS.astype(np.float32), "is a mask of float32 values"),
-    (-LABELS.astype(np.int32), "negative values"),
-    ((LABELS > 0).astype(np.uint8) * 255, "is a binary mask"),
-    ((LABELS > 0).astype(np.uint8), "is a binary mask"),
-    (np.dstack([LABELS, LABELS // 2, LABELS * 0]), "no label image and no colouring in red"),
-    (np.stack([LABELS] * 5), "no label image and no colouring in red"),
-])
+@pytest.mark.parametrize(
+    ("mask", "words"),
+    [
+        (LABELS.astype(np.float32), "is a mask of float32 values"),
+        (-LABELS.astype(np.int32), "negative values"),
+        ((LABELS > 0).astype(np.uint8) * 255, "is a binary mask"),
+        ((LABELS > 0).astype(np.uint8), "is a binary mask"),
+        (np.dstack([LABELS, LABELS // 2, LABELS * 0]), "no label image and no colouring in red"),
+        (np.stack([LABELS] * 5), "no label image and no colouring in red"),
+    ],
+)
 def test_masks_that_are_none(tmp_path, mask, words):
     tifffile.imwrite(tmp_path / "a.tif", mask, metadata=None)
     assert words in refused(read_nuclei, tmp_path / "a.tif")
@@ -171,8 +182,10 @@ def test_a_folder_of_masks_must_hold_binary_images_of_one_size(tmp_path):
     assert "5x5 px, but n1.png 20x30 px" in refused(lambda _: read_nuclei(folder), folder / "n2.png")
 
 
-@pytest.mark.parametrize("filename, field", [
-    ("a.tif", "a"), ("a.ome.tif", "a"), ("a.OME.TIFF", "a"), ("a.b.png", "a.b"), ("a.b", "a.b"), ("a", "a")])
+@pytest.mark.parametrize(
+    ("filename", "field"),
+    [("a.tif", "a"), ("a.ome.tif", "a"), ("a.OME.TIFF", "a"), ("a.b.png", "a.b"), ("a.b", "a.b"), ("a", "a")],
+)
 def test_field_name(filename, field):
     assert field_name(filename) == field
 

@@ -52,7 +52,7 @@ def test_another_seed_is_another_data_set():
 def test_any_seed_gives_12_bit_images_and_nuclei_in_one_piece_each(seed, index):
     image, nuclei = synthetic_field.__wrapped__(seed, index)
     assert (image.shape, image.dtype, nuclei.dtype) == ((520, 696), np.uint16, np.int32)
-    assert 100 < image.min() and image.max() <= 4095
+    assert image.min() > 100 and image.max() <= 4095
     assert np.array_equal(np.unique(nuclei), np.arange(nuclei.max() + 1))
     assert label(nuclei).max() == nuclei.max()
 
@@ -63,7 +63,7 @@ def test_nuclei_that_the_edge_does_not_cut_have_the_sizes_of_real_ones(fields):
         edge = np.unique(np.concatenate([nuclei[0], nuclei[-1], nuclei[:, 0], nuclei[:, -1]]))
         areas += [area for id_, area in enumerate(np.bincount(nuclei.ravel())) if id_ not in edge]
     diameters = 2 * np.sqrt(np.array(areas) / np.pi)
-    assert 10 < diameters.min() and diameters.max() < 50
+    assert diameters.min() > 10 and diameters.max() < 50
     assert 24 < np.median(diameters) < 30  # 28.7 px in BBBC039
 
 
@@ -87,6 +87,8 @@ def test_some_nuclei_are_dim_some_bright_and_specks_are_no_nuclei(fields):
 
 
 def test_light_is_uneven(fields):
-    corners = [[image[y, x][nuclei[y, x] == 0].min() for y in (slice(150), slice(-150, None))
-                for x in (slice(150), slice(-150, None))] for image, nuclei in fields]
+    corners = [
+        [image[y, x][nuclei[y, x] == 0].min() for y in (slice(150), slice(-150, None)) for x in (slice(150), slice(-150, None))]
+        for image, nuclei in fields
+    ]
     assert np.mean(np.ptp(np.array(corners, float), axis=1)) > 2

@@ -6,15 +6,26 @@ from harness.datasets import DataSet
 from harness.experiment import stages
 from harness.experiment.registry import load_registry, resolve
 
-BBBC039 = DataSet("bbbc039", "b66031b825c56e3e22e85d70a6c59d2ef16f6ac33f587a3a1c8bdf63871926cc",
-                  {"training": (), "validation": (), "test": ()}, None, None)
+BBBC039 = DataSet(
+    "bbbc039",
+    "b66031b825c56e3e22e85d70a6c59d2ef16f6ac33f587a3a1c8bdf63871926cc",
+    {"training": (), "validation": (), "test": ()},
+    None,
+    None,
+)
 PUBLISHED = {
-    ("network-manual", 0): "a8786ebf2aa5acf7", ("network-manual", 1): "564c908eaadb1e4a",
-    ("network-manual", 2): "09300dc6c36384b4", ("network-shape-intensity", 0): "708520cb8ed4e3b3",
-    ("network-shape-intensity", 1): "76bf26db4d0cc347", ("network-shape-intensity", 2): "4defa61b000abb31",
-    ("network-consensus", 0): "0c3f84d848a5fba2", ("network-consensus", 1): "ee2bca790e08dfe5",
-    ("network-consensus", 2): "02c1bb766433b3a6", ("classical-shape-intensity", 0): "57168d00668aa966",
-    ("classical-intensity-shape", 0): "42c097d4227e6581", ("classical-shape-shape", 0): "6cc4d30729056680",
+    ("network-manual", 0): "a8786ebf2aa5acf7",
+    ("network-manual", 1): "564c908eaadb1e4a",
+    ("network-manual", 2): "09300dc6c36384b4",
+    ("network-shape-intensity", 0): "708520cb8ed4e3b3",
+    ("network-shape-intensity", 1): "76bf26db4d0cc347",
+    ("network-shape-intensity", 2): "4defa61b000abb31",
+    ("network-consensus", 0): "0c3f84d848a5fba2",
+    ("network-consensus", 1): "ee2bca790e08dfe5",
+    ("network-consensus", 2): "02c1bb766433b3a6",
+    ("classical-shape-intensity", 0): "57168d00668aa966",
+    ("classical-intensity-shape", 0): "42c097d4227e6581",
+    ("classical-shape-shape", 0): "6cc4d30729056680",
     ("classical-intensity-intensity", 0): "2c9cc3df1b1598bc",
 }
 

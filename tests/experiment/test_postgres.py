@@ -20,8 +20,10 @@ ADDRESS = os.environ.get("HARNESS_TEST_POSTGRES")
 SOURCES = ("shape/intensity", "intensity/shape", "shape/shape", "intensity/intensity")
 ROWS = {f"{source.replace('/', '-')}-{size}": (source, size) for source in SOURCES for size in (30, 60)}
 
-pytestmark = pytest.mark.skipif(not ADDRESS, reason="HARNESS_TEST_POSTGRES names no PostgreSQL, such as "
-                                                    "postgresql+psycopg2://user:password@host:5432/database")
+pytestmark = pytest.mark.skipif(
+    not ADDRESS,
+    reason="HARNESS_TEST_POSTGRES names no PostgreSQL, such as postgresql+psycopg2://user:password@host:5432/database",
+)
 
 
 @pytest.fixture(scope="module")
@@ -47,16 +49,23 @@ def server(database, serve, tmp_path_factory):
 @pytest.fixture(scope="module")
 def registry(tmp_path_factory):
     path = tmp_path_factory.mktemp("registry") / "eight.toml"
-    path.write_text("".join(f'[rows.{row}]\ntitle = "{row}"\nmethod = "classical"\nlabels = "cellprofiler:{source}"\n'
-                            f"settings = {{max_diameter = {size}}}\n" for row, (source, size) in ROWS.items()))
+    path.write_text(
+        "".join(
+            f'[rows.{row}]\ntitle = "{row}"\nmethod = "classical"\nlabels = "cellprofiler:{source}"\n'
+            f"settings = {{max_diameter = {size}}}\n"
+            for row, (source, size) in ROWS.items()
+        )
+    )
     return path
 
 
 def test_eight_rows_at_once_lose_nothing(harness, fields, registry, server, tmp_path):
     assert harness("run", *ROWS, "--dataset", fields, "--file", registry, "--tracking-uri", "sqlite:///here.db")[0] == 0
     here = kept()
-    started = [start(row, fields, registry, server, core, tmp_path)
-               for row, core in zip(ROWS, cycle(os.sched_getaffinity(0)), strict=False)]
+    started = [
+        start(row, fields, registry, server, core, tmp_path)
+        for row, core in zip(ROWS, cycle(os.sched_getaffinity(0)), strict=False)
+    ]
     for process in started:
         said, _ = process.communicate(timeout=300)
         assert process.returncode == 0, said
@@ -73,9 +82,14 @@ def test_eight_rows_at_once_lose_nothing(harness, fields, registry, server, tmp_
 def start(row, fields, registry, server, core, folder):
     """A command that has one core, so that it begins no processes of its own: eight are enough for a small machine."""
     asked = ["run", row, "--dataset", fields, "--file", registry, "--tracking-uri", server]
-    return subprocess.Popen([sys.executable, "-m", "harness.cli", *map(str, asked)], cwd=folder, text=True,
-                            preexec_fn=lambda: os.sched_setaffinity(0, {core}),
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    return subprocess.Popen(
+        [sys.executable, "-m", "harness.cli", *map(str, asked)],
+        cwd=folder,
+        text=True,
+        preexec_fn=lambda: os.sched_setaffinity(0, {core}),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    )
 
 
 class Held(NamedTuple):
@@ -94,13 +108,19 @@ def kept():
 
 
 def held(run, above):
-    return Held((run.state, above.info.status), (values(run.metrics), values(above.data.metrics)), run.params,
-                data_of(run.run_id), files(run))
+    return Held(
+        (run.state, above.info.status),
+        (values(run.metrics), values(above.data.metrics)),
+        run.params,
+        data_of(run.run_id),
+        files(run),
+    )
 
 
 def values(metrics):
-    return {name: None if name.startswith("seconds") else value for name, value in metrics.items()
-            if not name.startswith("system/")}
+    return {
+        name: None if name.startswith("seconds") else value for name, value in metrics.items() if not name.startswith("system/")
+    }
 
 
 def data_of(run_id):
@@ -109,8 +129,11 @@ def data_of(run_id):
 
 def files(run):
     folder = Path(mlflow.artifacts.download_artifacts(run_id=run.run_id))
-    return {str(path.relative_to(folder)): None if path.name == "timings.json" else path.read_bytes()
-            for path in folder.rglob("*") if path.is_file()}
+    return {
+        str(path.relative_to(folder)): None if path.name == "timings.json" else path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
 
 
 def test_the_first_rows_of_an_experiment_may_begin_at_the_same_moment(fields, registry, server, monkeypatch):

@@ -19,11 +19,20 @@ ROW = '[rows.mine]\ntitle = "Mine"\nmethod = "classical"\nlabels = "consensus"\n
 
 
 def test_the_rows_of_the_paper():
-    assert list(PAPER.rows) == ["network-manual", "network-shape-intensity", "network-consensus",
-                                "classical-shape-intensity", "classical-intensity-shape", "classical-shape-shape",
-                                "classical-intensity-intensity"]
+    assert list(PAPER.rows) == [
+        "network-manual",
+        "network-shape-intensity",
+        "network-consensus",
+        "classical-shape-intensity",
+        "classical-intensity-shape",
+        "classical-shape-shape",
+        "classical-intensity-intensity",
+    ]
     assert PAPER.published("network-shape-intensity", "bbbc039") == {
-        "dice_nuclei": 0.958, "dice_separations": 0.355, "jaccard": 0.838}
+        "dice_nuclei": 0.958,
+        "dice_separations": 0.355,
+        "jaccard": 0.838,
+    }
     assert PAPER.published("network-shape-intensity", "synthetic") == {}
     assert PAPER.tables["jaccard"].metrics == ["jaccard", "jaccard_equal"]
 
@@ -35,26 +44,28 @@ def test_the_paper_profile_is_the_papers_schedule():
 
 
 def test_profiles_change_the_amount_of_work_only():
-    networks = [registry.resolve(PAPER, "network-manual", name, DATASET, 0).network
-                for name in registry.load_profiles()]
+    networks = [registry.resolve(PAPER, "network-manual", name, DATASET, 0).network for name in registry.load_profiles()]
     assert all(network == networks[0] for network in networks)
 
 
-@pytest.mark.parametrize(("text", "said"), [
-    ("rows = 3", "rows"),
-    ("[rows.mine]\ntitle = 'x'", "rows.mine.method: Field required"),
-    (ROW + "colour = 1", "rows.mine.colour: unknown key; expected one of title, method, labels"),
-    (ROW.replace("classical", "magic"), "'network' or 'classical'"),
-    (ROW.replace("consensus", "cellprofiler:shape/magic"), "unknown label source 'cellprofiler:shape/magic'"),
-    (ROW.replace("consensus", "manual"), "a classical row needs a label source that looks at the image"),
-    (ROW + "settings = {diameter = 3}", "no setting 'diameter'"),
-    (ROW + "settings = {min_diameter = 60}", "expected at most max_diameter, which is 50"),
-    (ROW + "[network]\nbase = 0", "network.base: Input should be greater than 0"),
-    (ROW + "[tables.t]\ntitle = 'T'\nmetrics = ['beauty']", "tables.t.metrics.0"),
-    (ROW + "[tables.t]\ntitle = 'T'\nmetrics = ['jaccard']\npublished = {mein = [1.0]}", "published.mein: no such row"),
-    (ROW + "[tables.t]\ntitle = 'T'\nmetrics = ['jaccard']\npublished = {mine = [1.0, 2.0]}", "2 values for 1 metrics"),
-    ("this is not TOML", "is not TOML"),
-])
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("rows = 3", "rows"),
+        ("[rows.mine]\ntitle = 'x'", "rows.mine.method: Field required"),
+        (ROW + "colour = 1", "rows.mine.colour: unknown key; expected one of title, method, labels"),
+        (ROW.replace("classical", "magic"), "'network' or 'classical'"),
+        (ROW.replace("consensus", "cellprofiler:shape/magic"), "unknown label source 'cellprofiler:shape/magic'"),
+        (ROW.replace("consensus", "manual"), "a classical row needs a label source that looks at the image"),
+        (ROW + "settings = {diameter = 3}", "no setting 'diameter'"),
+        (ROW + "settings = {min_diameter = 60}", "expected at most max_diameter, which is 50"),
+        (ROW + "[network]\nbase = 0", "network.base: Input should be greater than 0"),
+        (ROW + "[tables.t]\ntitle = 'T'\nmetrics = ['beauty']", "tables.t.metrics.0"),
+        (ROW + "[tables.t]\ntitle = 'T'\nmetrics = ['jaccard']\npublished = {mein = [1.0]}", "published.mein: no such row"),
+        (ROW + "[tables.t]\ntitle = 'T'\nmetrics = ['jaccard']\npublished = {mine = [1.0, 2.0]}", "2 values for 1 metrics"),
+        ("this is not TOML", "is not TOML"),
+    ],
+)
 def test_a_bad_registry_is_refused_in_one_line_with_file_and_key(tmp_path, text, said):
     path = write(tmp_path, text)
     with pytest.raises(HarnessError) as refusal:
@@ -68,8 +79,13 @@ def test_a_missing_registry_is_refused(tmp_path):
         registry.load_registry(tmp_path / "none.toml")
 
 
-@pytest.mark.parametrize(("row", "profile", "said"), [("none", "cpu", "unknown row 'none'; there is classical-"),
-                                                      ("network-manual", "huge", "unknown profile 'huge'; there is cpu")])
+@pytest.mark.parametrize(
+    ("row", "profile", "said"),
+    [
+        ("none", "cpu", "unknown row 'none'; there is classical-"),
+        ("network-manual", "huge", "unknown profile 'huge'; there is cpu"),
+    ],
+)
 def test_unknown_names_are_refused_with_the_known_ones(row, profile, said):
     with pytest.raises(HarnessError, match=said):
         registry.resolve(PAPER, row, profile, DATASET, 0)
@@ -77,9 +93,17 @@ def test_unknown_names_are_refused_with_the_known_ones(row, profile, said):
 
 def test_the_hash_changes_with_whatever_decides_the_result():
     spec = registry.resolve(PAPER, "network-manual", "cpu", DATASET, 0)
-    others = [spec.model_copy(update={key: value}) for key, value in [
-        ("seed", 1), ("digest", "1" * 64), ("labels", "consensus"), ("settings", {"version": "4"}),
-        ("network", registry.Network(base=8)), ("versions", spec.versions | {"metrics": 99})]]
+    others = [
+        spec.model_copy(update={key: value})
+        for key, value in [
+            ("seed", 1),
+            ("digest", "1" * 64),
+            ("labels", "consensus"),
+            ("settings", {"version": "4"}),
+            ("network", registry.Network(base=8)),
+            ("versions", spec.versions | {"metrics": 99}),
+        ]
+    ]
     assert len({other.hash for other in [spec, *others]}) == 7
     assert spec.model_copy(update={"title": "New words"}).hash == spec.hash
 

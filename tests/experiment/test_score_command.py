@@ -65,13 +65,16 @@ def test_the_last_predictions_of_a_name_count_also_when_their_folder_is_gone(har
         assert entry["metrics"]["dice_nuclei"] == pytest.approx(second["metrics"]["dice_nuclei"])
 
 
-@pytest.mark.parametrize(("name", "folder", "said"), [
-    ("classical-shape-shape", "perfect", "'classical-shape-shape' is a row of the registry"),
-    ("a/b", "perfect", "'a/b' cannot name a row"),
-    ("mine", "nowhere", "mine: not available, 2 test fields of small have no label image in"),
-    ("mine", "floats", "is a mask of float32 values"),
-    ("mine", "small", "is 5x5 px, but its image 240x270 px"),
-])
+@pytest.mark.parametrize(
+    ("name", "folder", "said"),
+    [
+        ("classical-shape-shape", "perfect", "'classical-shape-shape' is a row of the registry"),
+        ("a/b", "perfect", "'a/b' cannot name a row"),
+        ("mine", "nowhere", "mine: not available, 2 test fields of small have no label image in"),
+        ("mine", "floats", "is a mask of float32 values"),
+        ("mine", "small", "is 5x5 px, but its image 240x270 px"),
+    ],
+)
 def test_predictions_that_cannot_be_scored_are_refused_in_one_line(harness, fields, annotation, tmp_path, name, folder, said):
     for other, array in {"floats": np.ones((240, 270), np.float32), "small": np.eye(5, dtype=np.uint8) * 3}.items():
         (tmp_path / other).mkdir()

@@ -39,16 +39,23 @@ def test_side_by_side_rows_end_with_the_same_bits_as_one_after_the_other(harness
 
 def test_a_row_that_fails_does_not_stop_those_beside_it(harness, fields, tiny, tmp_path):
     (tmp_path / "runs").write_text("in the way")
-    code, _, err = harness("run", "network-manual", "classical-shape-shape", "--dataset", fields, "--file", tiny,
-                           "--workers", 2, *SMOKE)
+    code, _, err = harness(
+        "run", "network-manual", "classical-shape-shape", "--dataset", fields, "--file", tiny, "--workers", 2, *SMOKE
+    )
     assert code == 1 and "network-manual (seed 0): failed" in err
     assert set(finished()) == {("classical-shape-shape", 0)}
 
 
 def test_a_killed_command_goes_on_in_the_same_run_to_the_same_bits(harness, fields, tiny, tmp_path):
     asked = ("run", "network-manual", "--dataset", fields, "--file", tiny, *SMOKE)
-    process = subprocess.Popen([sys.executable, "-m", "harness.cli", *map(str, asked)], cwd=tmp_path, text=True,
-                               stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=os.environ | {"PYTHONUNBUFFERED": "1"})
+    process = subprocess.Popen(
+        [sys.executable, "-m", "harness.cli", *map(str, asked)],
+        cwd=tmp_path,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=os.environ | {"PYTHONUNBUFFERED": "1"},
+    )
     assert any("epoch 1/2" in line for line in process.stdout)
     process.kill()
     process.wait()
@@ -73,7 +80,7 @@ def kill_itself(marker, times):
     return marker.name
 
 
-@pytest.mark.parametrize("times, expected", [(0, "task"), (1, "task"), (9, "lost")])
+@pytest.mark.parametrize(("times", "expected"), [(0, "task"), (1, "task"), (9, "lost")])
 def test_a_killed_process_costs_its_task_another_try(tmp_path, times, expected):
     tasks = [(tmp_path / "task", times)]
     assert list(as_they_end(kill_itself, tasks, lambda *task: "lost")) == [expected]
@@ -83,8 +90,14 @@ def test_a_lost_tracking_server_fails_the_row_and_says_so(fields, tiny, tmp_path
     environment = os.environ | {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "PYTHONUNBUFFERED": "1"}
     with serve(tmp_path, "--backend-store-uri", "sqlite:///server.db") as uri:
         asked = ["run", "network-manual", "--dataset", str(fields), "--file", str(tiny), *SMOKE, "--tracking-uri", uri]
-        process = subprocess.Popen([sys.executable, "-m", "harness.cli", *asked], cwd=tmp_path, text=True, env=environment,
-                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        process = subprocess.Popen(
+            [sys.executable, "-m", "harness.cli", *asked],
+            cwd=tmp_path,
+            text=True,
+            env=environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
         assert any("labels of the training" in line for line in process.stdout)
     _, err = process.communicate(timeout=300)
     said = [line for line in err.splitlines() if line.startswith("harness:")]

@@ -21,8 +21,7 @@ SMOKE = ("--profile", "smoke")
 def row_runs():
     """MLflow's runs that are rows."""
     tracking.connect()
-    return mlflow.search_runs(search_all_experiments=True, filter_string="tags.`harness.row_hash` != ''",
-                              output_format="list")
+    return mlflow.search_runs(search_all_experiments=True, filter_string="tags.`harness.row_hash` != ''", output_format="list")
 
 
 def seeds_of(run):
@@ -32,8 +31,7 @@ def seeds_of(run):
 @pytest.fixture
 def two_seeds(harness, fields, tiny, monkeypatch):
     monkeypatch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.2")  # 10 s otherwise, which no test lasts
-    code, _, err = harness("run", "network-consensus", "--dataset", fields, "--file", tiny,
-                           "--seed", 0, "--seed", 1, *SMOKE)
+    code, _, err = harness("run", "network-consensus", "--dataset", fields, "--file", tiny, "--seed", 0, "--seed", 1, *SMOKE)
     assert code == 0, err
 
 
@@ -65,14 +63,20 @@ def _the_model_is_a_function_of_images(run):
     versions = mlflow.MlflowClient().search_model_versions("name = 'network-consensus'")
     chosen = next(version for version in versions if version.run_id == run.run_id)
     assert chosen.tags["seed"] == str(run.seed)
-    code = ("import sys, mlflow, numpy as np; mlflow.set_tracking_uri(sys.argv[1]); "
-            f"model = mlflow.pyfunc.load_model('models:/network-consensus/{chosen.version}'); "
-            "image = np.random.default_rng(0).integers(0, 255, (90, 130)); "
-            "found = [model.predict(image.astype(dtype)) for dtype in ('uint8', 'uint16', 'float32')]; "
-            "assert all(nuclei.shape == (90, 130) and nuclei.dtype == np.int32 for nuclei in found); "
-            "np.save('nuclei.npy', found[0]); import harness; print(harness.__file__)")
-    said = subprocess.run([sys.executable, "-P", "-c", code, mlflow.get_tracking_uri()], capture_output=True, text=True,
-                          env={"PATH": "", "TF_CPP_MIN_LOG_LEVEL": "3"})
+    code = (
+        "import sys, mlflow, numpy as np; mlflow.set_tracking_uri(sys.argv[1]); "
+        f"model = mlflow.pyfunc.load_model('models:/network-consensus/{chosen.version}'); "
+        "image = np.random.default_rng(0).integers(0, 255, (90, 130)); "
+        "found = [model.predict(image.astype(dtype)) for dtype in ('uint8', 'uint16', 'float32')]; "
+        "assert all(nuclei.shape == (90, 130) and nuclei.dtype == np.int32 for nuclei in found); "
+        "np.save('nuclei.npy', found[0]); import harness; print(harness.__file__)"
+    )
+    said = subprocess.run(
+        [sys.executable, "-P", "-c", code, mlflow.get_tracking_uri()],
+        capture_output=True,
+        text=True,
+        env={"PATH": "", "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
     assert said.returncode == 0, said.stderr
     assert Path(said.stdout.splitlines()[-1]).is_relative_to(Path.cwd())
     pinned = mlflow.pyfunc.get_model_dependencies(chosen.source)
@@ -83,9 +87,27 @@ def _the_model_is_a_function_of_images(run):
 def _so_it_is_for_mlflow_models_predict(chosen, nuclei):
     image = np.random.default_rng(0).integers(0, 255, (90, 130))
     Path("image.json").write_text(json.dumps({"inputs": image.tolist()}))
-    subprocess.run([sys.executable, "-m", "mlflow", "models", "predict", "-m", f"models:/network-consensus/{chosen.version}",
-                    "-i", "image.json", "-t", "json", "-o", "nuclei.json", "--env-manager", "local"], check=True,
-                   env=os.environ | {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri()})
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "mlflow",
+            "models",
+            "predict",
+            "-m",
+            f"models:/network-consensus/{chosen.version}",
+            "-i",
+            "image.json",
+            "-t",
+            "json",
+            "-o",
+            "nuclei.json",
+            "--env-manager",
+            "local",
+        ],
+        check=True,
+        env=os.environ | {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri()},
+    )
     np.testing.assert_array_equal(json.loads(Path("nuclei.json").read_text())["predictions"], nuclei)
 
 

@@ -17,7 +17,7 @@ def slow_class_map(labels):
     """The definition, pixel by pixel."""
     classes = np.zeros(labels.shape, np.uint8)
     for y, x in np.ndindex(labels.shape):
-        around = labels[max(y - 1, 0):y + 2, max(x - 1, 0):x + 2]
+        around = labels[max(y - 1, 0) : y + 2, max(x - 1, 0) : x + 2]
         two_nuclei = len(set(around[around > 0].tolist())) > 1
         classes[y, x] = SEPARATION if two_nuclei else labels[y, x] > 0
     return classes
@@ -28,12 +28,15 @@ def test_is_the_definition(labels):
     np.testing.assert_array_equal(class_map(labels), slow_class_map(labels))
 
 
-@pytest.mark.parametrize("row, expected", [
-    ([1, 1, 2, 2], [1, 2, 2, 1]),        # touching: one pixel of each
-    ([1, 1, 0, 2, 2], [1, 1, 2, 1, 1]),  # a gap of one pixel belongs to the separation
-    ([1, 0, 0, 2], [1, 0, 0, 1]),        # a gap of two does not
-    ([0, 0, 1], [0, 0, 1]),
-])
+@pytest.mark.parametrize(
+    ("row", "expected"),
+    [
+        ([1, 1, 2, 2], [1, 2, 2, 1]),  # touching: one pixel of each
+        ([1, 1, 0, 2, 2], [1, 1, 2, 1, 1]),  # a gap of one pixel belongs to the separation
+        ([1, 0, 0, 2], [1, 0, 0, 1]),  # a gap of two does not
+        ([0, 0, 1], [0, 0, 1]),
+    ],
+)
 def test_touching_and_gaps(row, expected):
     assert class_map(np.array([row])).tolist() == [expected]
 
@@ -46,6 +49,7 @@ def test_diagonal_neighbours_are_separated():
 def test_turns_with_the_image(labels, quarters, flipped):
     def turn(image):
         return np.rot90(image[:, ::-1] if flipped else image, quarters)
+
     np.testing.assert_array_equal(class_map(turn(labels)), turn(class_map(labels)))
 
 
@@ -63,8 +67,9 @@ def test_training_map_marks_what_is_ignored():
         training_map(labels, np.zeros((1, 3), bool))
 
 
-@pytest.mark.parametrize("bad", [np.zeros((2, 2, 2), int), np.zeros((2, 2)), np.zeros((2, 2), bool),
-                                 -np.eye(2, dtype=int), np.full((2, 2), 2**24)])
+@pytest.mark.parametrize(
+    "bad", [np.zeros((2, 2, 2), int), np.zeros((2, 2)), np.zeros((2, 2), bool), -np.eye(2, dtype=int), np.full((2, 2), 2**24)]
+)
 def test_refuses_what_is_no_label_image(bad):
     with pytest.raises(HarnessError, match="not a label image"):
         class_map(bad)

@@ -12,12 +12,11 @@ from harness.experiment.stages import VERSIONS
 from harness.method.classmap import NUCLEUS, class_map
 from harness.method.postprocess import nuclei_from_class_map, postprocessing_steps, remove_touching_edge
 
-class_maps = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, min_side=3, max_side=20),
-                    elements=st.integers(0, 2))
+class_maps = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, min_side=3, max_side=20), elements=st.integers(0, 2))
 
 
 def disks(*centres, radius=10, shape=(48, 64)):
-    y, x = np.mgrid[:shape[0], :shape[1]]
+    y, x = np.mgrid[: shape[0], : shape[1]]
     distances = np.stack([np.hypot(y - cy, x - cx) for cy, cx in centres])
     return ((distances.argmin(0) + 1) * (distances.min(0) <= radius)).astype(np.int32)
 

@@ -20,7 +20,7 @@ def test_tiles_cover_the_field_with_the_fewest_windows(shape, size):
     covered = np.zeros(np.maximum(shape, size), bool)
     corners = tiles.tile_corners(shape, size)
     for y, x in corners:
-        covered[y:y + size, x:x + size] = True
+        covered[y : y + size, x : x + size] = True
         assert y + size <= covered.shape[0] and x + size <= covered.shape[1]
     assert covered.all()
     assert len(corners) == np.prod([-(-side // size) for side in shape])

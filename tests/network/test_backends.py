@@ -14,8 +14,11 @@ TOY = Path(__file__).with_name("toy.py")
 
 
 def on_jax(*arguments, devices=1):
-    environment = os.environ | {"KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu",
-                                "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+    environment = os.environ | {
+        "KERAS_BACKEND": "jax",
+        "JAX_PLATFORMS": "cpu",
+        "XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}",
+    }
     subprocess.run([sys.executable, TOY, *map(str, arguments)], env=environment, check=True)
 
 

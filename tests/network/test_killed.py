@@ -20,8 +20,7 @@ def begin(folder):
 
 def final_state(folder):
     state = folder / "epoch-030"
-    return {f"{name} {key}": array for name in ("weights", "optimiser")
-            for key, array in np.load(state / f"{name}.npz").items()}
+    return {f"{name} {key}": array for name in ("weights", "optimiser") for key, array in np.load(state / f"{name}.npz").items()}
 
 
 @pytest.fixture(scope="module")

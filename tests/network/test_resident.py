@@ -23,8 +23,9 @@ def test_the_device_normalises_and_turns_tiles_as_numpy_does(monkeypatch):
     np.testing.assert_array_equal(seen[..., 0], expected)
     probabilities = np.random.default_rng(0).dirichlet([1, 1, 1], (24, 32, 32)).astype(np.float32)
     class_maps = np.stack([tiles.orient(tile_set.class_maps[tile], turn) for tile, turn in EVERY_ORIENTATION])
-    np.testing.assert_array_equal(learner.compute_loss(EVERY_ORIENTATION, y_pred=probabilities),
-                                  log_dice_loss(class_maps, probabilities))
+    np.testing.assert_array_equal(
+        learner.compute_loss(EVERY_ORIENTATION, y_pred=probabilities), log_dice_loss(class_maps, probabilities)
+    )
 
 
 def test_steps_in_one_dispatch_are_the_steps_one_by_one(tmp_path, monkeypatch):

@@ -26,14 +26,14 @@ def test_eight_passes_show_each_tile_in_each_orientation_once(count, seed):
     examples = example_order(count, 0, 8 * count, seed)
     assert len({tuple(example) for example in examples.tolist()}) == 8 * count
     for start in range(0, 8 * count, count):
-        assert sorted(examples[start:start + count, 0]) == list(range(count))
+        assert sorted(examples[start : start + count, 0]) == list(range(count))
 
 
-@pytest.mark.parametrize("batch, expected", [(1, 5), (2, 6), (4, 8)])
+@pytest.mark.parametrize(("batch", "expected"), [(1, 5), (2, 6), (4, 8)])
 def test_every_validation_batch_is_full(batch, expected):
     chosen = validation_examples(9, schedule(batch=batch, validation_tiles=5))
     assert [tuple(example) for example in chosen[:5]] == [(0, 0), (2, 0), (4, 0), (6, 0), (8, 0)]
-    assert len(chosen) == expected and (chosen[5:] == chosen[:expected - 5]).all()
+    assert len(chosen) == expected and (chosen[5:] == chosen[: expected - 5]).all()
 
 
 def test_learns_and_keeps_the_best_epoch(tmp_path):
@@ -61,8 +61,9 @@ def test_a_stopped_training_goes_on_to_the_same_bits(tmp_path):
     with pytest.raises(Stop):
         train(tile_set, tile_set, schedule(), NETWORK, 1, tmp_path / "stopped", stop)
     (tmp_path / "stopped" / "epoch-003.partial").mkdir()
-    resumed, after = train(tile_set, tile_set, schedule(), NETWORK, 1, tmp_path / "stopped",
-                           lambda epoch: seen.append(epoch["epoch"]))
+    resumed, after = train(
+        tile_set, tile_set, schedule(), NETWORK, 1, tmp_path / "stopped", lambda epoch: seen.append(epoch["epoch"])
+    )
     assert seen == [1, 2, 3]
     for a, b in zip(whole.variables, resumed.variables, strict=True):
         np.testing.assert_array_equal(keras.ops.convert_to_numpy(a), keras.ops.convert_to_numpy(b))
@@ -76,8 +77,12 @@ def test_a_finished_training_is_only_read(tmp_path):
 
 
 def test_augmented_validation_sees_every_orientation(tmp_path):
-    losses = [train(squares(2), squares(2), schedule(epochs=1, augmented_validation=augmented), NETWORK, 0,
-                    tmp_path / str(augmented))[1][0]["val_loss"] for augmented in (True, False)]
+    losses = [
+        train(squares(2), squares(2), schedule(epochs=1, augmented_validation=augmented), NETWORK, 0, tmp_path / str(augmented))[
+            1
+        ][0]["val_loss"]
+        for augmented in (True, False)
+    ]
     assert losses[0] != losses[1]
 
 
@@ -110,7 +115,9 @@ def test_tiles_at_once_are_the_tiles_one_by_one(monkeypatch):
         assert (a != b).mean() < 1e-3
 
 
-@pytest.mark.parametrize(("loss", "expected"), [("dice", [0.496915, 0.385237, 0.242108]), ("log-dice", [1.275491, 0.157999, 0.083492])])
+@pytest.mark.parametrize(
+    ("loss", "expected"), [("dice", [0.496915, 0.385237, 0.242108]), ("log-dice", [1.275491, 0.157999, 0.083492])]
+)
 def test_golden(tmp_path, loss, expected):
     """Raise the version of `network` when this moves on purpose: it covers losses, order and optimiser.
 

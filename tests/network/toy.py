@@ -20,14 +20,24 @@ def squares(count, size=32):
     images, class_maps = rng.integers(0, 30, (count, size, size)), np.zeros((count, size, size), np.uint8)
     for image, class_map in zip(images, class_maps, strict=True):
         y, x = rng.integers(2, size - 14, 2)
-        image[y:y + 12, x:x + 12] += 200
-        class_map[y:y + 12, x:x + 12] = 1
+        image[y : y + 12, x : x + 12] += 200
+        class_map[y : y + 12, x : x + 12] = 1
     return TileSet(images.astype(np.uint16), class_maps)
 
 
 def schedule(**changes):
-    values = {"epochs": 3, "steps_per_epoch": 4, "batch": 1, "learning_rate": 1e-2, "decay": "cosine", "warmup_steps": 2,
-              "validation_tiles": 2, "augmented_validation": False, "threads": 2, "precision": "float32"}
+    values = {
+        "epochs": 3,
+        "steps_per_epoch": 4,
+        "batch": 1,
+        "learning_rate": 1e-2,
+        "decay": "cosine",
+        "warmup_steps": 2,
+        "validation_tiles": 2,
+        "augmented_validation": False,
+        "threads": 2,
+        "precision": "float32",
+    }
     return Schedule(**values | changes)
 
 

@@ -19,19 +19,27 @@ from harness.report.figures import postprocessing
 from harness.scoring import evaluation
 
 SIDE = 192
-QUALITY = {"network-manual": 0.02, "network-shape-intensity": 0.06, "network-consensus": 0.1,
-           "classical-shape-intensity": 0.14, "classical-intensity-shape": 0.2, "classical-shape-shape": 0.24,
-           "classical-intensity-intensity": 0.5}
+QUALITY = {
+    "network-manual": 0.02,
+    "network-shape-intensity": 0.06,
+    "network-consensus": 0.1,
+    "classical-shape-intensity": 0.14,
+    "classical-intensity-shape": 0.2,
+    "classical-shape-shape": 0.24,
+    "classical-intensity-intensity": 0.5,
+}
 
 
 def cropped(count=6, side=SIDE):
     """The middle of synthetic fields, as a small data set."""
     names = tuple(f"field-{number}" for number in range(count))
-    window = np.s_[100:100 + side, 100:100 + side]
-    image, nuclei = ({name: synthetic_field(SEED, number)[which][window].copy() for number, name in enumerate(names)}
-                     for which in (0, 1))
-    return DataSet("synthetic", "0" * 64, {"training": (), "validation": (), "test": names},
-                   image.__getitem__, nuclei.__getitem__)
+    window = np.s_[100 : 100 + side, 100 : 100 + side]
+    image, nuclei = (
+        {name: synthetic_field(SEED, number)[which][window].copy() for number, name in enumerate(names)} for which in (0, 1)
+    )
+    return DataSet(
+        "synthetic", "0" * 64, {"training": (), "validation": (), "test": names}, image.__getitem__, nuclei.__getitem__
+    )
 
 
 def spoil(nuclei, share, rng):
@@ -53,7 +61,7 @@ def spoil(nuclei, share, rng):
                 spoilt[inside] = neighbours[0]
         else:
             corner = rng.integers(0, nuclei.shape[0] - 12, 2)
-            window = spoilt[corner[0]:corner[0] + 9, corner[1]:corner[1] + 9]
+            window = spoilt[corner[0] : corner[0] + 9, corner[1] : corner[1] + 9]
             window[window == 0] = 3 * nuclei.max() + label
     return spoilt
 
@@ -73,8 +81,7 @@ def make_run(folder, spec, dataset, state="finished"):
     """A run as the tracking store would hold it, with real files and real scores."""
     folder.mkdir(parents=True)
     predictions = dict(scored(dataset, spec.row, spec.seed))
-    scores = {name: evaluation.score_field(prediction, dataset.read_nuclei(name))
-              for name, prediction in predictions.items()}
+    scores = {name: evaluation.score_field(prediction, dataset.read_nuclei(name)) for name, prediction in predictions.items()}
     write_predictions(folder, predictions)
     tables = evaluation.tables(scores)
     for name, table in tables.items():
@@ -85,31 +92,60 @@ def make_run(folder, spec, dataset, state="finished"):
         _write_network_files(folder, dataset, predictions)
     (folder / "spec.json").write_text(json.dumps(spec.model_dump()))
     tags = {f"harness.{key}": str(getattr(spec, key)) for key in ("row", "seed", "profile", "dataset", "digest")}
-    return Run(spec.row, spec.seed, md5(str(folder).encode()).hexdigest(), spec.profile, spec.dataset, spec.hash, state,
-               {**evaluation.totals(tables), **seconds},
-               tags | {"harness.version": "0.1.0", "harness.machine": "2 cores"},
-               {f"versions.{key}": str(value) for key, value in spec.versions.items()}, folder.as_uri())
+    return Run(
+        spec.row,
+        spec.seed,
+        md5(str(folder).encode()).hexdigest(),
+        spec.profile,
+        spec.dataset,
+        spec.hash,
+        state,
+        {**evaluation.totals(tables), **seconds},
+        tags | {"harness.version": "0.1.0", "harness.machine": "2 cores"},
+        {f"versions.{key}": str(value) for key, value in spec.versions.items()},
+        folder.as_uri(),
+    )
 
 
 def _write_network_files(folder, dataset, predictions):
     epochs = np.arange(1, 6)
-    pd.DataFrame({"epoch": epochs, "loss": 0.8 / epochs, "val_loss": 0.9 / epochs + 0.02 * (epochs - 3) ** 2,
-                  "learning_rate": 1e-3, "seconds": 14.0}).to_csv(folder / "history.csv", index=False)
+    pd.DataFrame(
+        {
+            "epoch": epochs,
+            "loss": 0.8 / epochs,
+            "val_loss": 0.9 / epochs + 0.02 * (epochs - 3) ** 2,
+            "learning_rate": 1e-3,
+            "seconds": 14.0,
+        }
+    ).to_csv(folder / "history.csv", index=False)
     name, prediction = next(iter(predictions.items()))
     (folder / "figures").mkdir()
     postprocessing(tiles.cut(dataset.read_image(name))[0], prediction.tile_maps[0]).savefig(
-        folder / "figures" / "postprocessing.png")
+        folder / "figures" / "postprocessing.png"
+    )
 
 
 def resolver(book, dataset):
     """`resolve` as `write` wants it, with stage versions as if every stage were there."""
+
     def resolve(row, seed):
         entry = book.rows[row]
         learns = entry.method == "network"
-        return registry.Spec(row=row, title=entry.title, method=entry.method, labels=entry.labels,
-                             settings=entry.settings, network=book.network if learns else None, profile="quick",
-                             schedule=None, dataset=dataset.name, digest=dataset.digest, seed=seed,
-                             versions={"metrics": 1, "tiles": 1})
+        return registry.Spec(
+            row=row,
+            title=entry.title,
+            method=entry.method,
+            labels=entry.labels,
+            settings=entry.settings,
+            network=book.network if learns else None,
+            profile="quick",
+            schedule=None,
+            dataset=dataset.name,
+            digest=dataset.digest,
+            seed=seed,
+            versions={"metrics": 1, "tiles": 1},
+        )
+
     return resolve
 
 

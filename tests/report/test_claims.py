@@ -8,22 +8,30 @@ from harness.report.results import METRICS, RowResults
 from harness.report.statistics import bootstrap
 
 FIELDS = 20
-ROWS = {"manual": ("network", "manual"), "learned": ("network", "cellprofiler:shape/intensity"),
-        "consensus": ("network", "consensus"), "si": ("classical", "cellprofiler:shape/intensity"),
-        "is": ("classical", "cellprofiler:intensity/shape")}
+ROWS = {
+    "manual": ("network", "manual"),
+    "learned": ("network", "cellprofiler:shape/intensity"),
+    "consensus": ("network", "consensus"),
+    "si": ("classical", "cellprofiler:shape/intensity"),
+    "is": ("classical", "cellprofiler:intensity/shape"),
+}
 
 
 def evidence(means, published=None):
     """Rows of these mean scores, every field of which lies near its row's mean."""
-    book = Registry.model_validate({"rows": {name: {"title": name, "method": method, "labels": labels}
-                                             for name, (method, labels) in ROWS.items()}})
+    book = Registry.model_validate(
+        {"rows": {name: {"title": name, "method": method, "labels": labels} for name, (method, labels) in ROWS.items()}}
+    )
     noise = np.random.default_rng(1).normal(0, 0.01, (len(means), FIELDS))
     scores = {name: mean + each for (name, mean), each in zip(means.items(), noise, strict=True)}
     results = {name: RowResults(name, row, ["a run"] if name in means else [], []) for name, row in book.rows.items()}
     index = pd.MultiIndex.from_product([[0], range(FIELDS)], names=["seed", "field"])
-    boot = {(name, metric): bootstrap(pd.DataFrame({"above": each, "below": 1.0}, index=index))
-            for name, each in scores.items() for metric in METRICS}
-    fields = pd.concat({name: pd.DataFrame({metric: each for metric in METRICS}) for name, each in scores.items()})
+    boot = {
+        (name, metric): bootstrap(pd.DataFrame({"above": each, "below": 1.0}, index=index))
+        for name, each in scores.items()
+        for metric in METRICS
+    }
+    fields = pd.concat({name: pd.DataFrame(dict.fromkeys(METRICS, each)) for name, each in scores.items()})
     return Evidence(results, boot, fields, published or {})
 
 
@@ -60,8 +68,9 @@ def test_best_of_all_needs_all_rows():
 def test_numbers_of_a_line_are_those_of_its_rows():
     given = evidence(PAPER, {("learned", "jaccard"): 0.838, ("si", "jaccard"): 0.504})
     line = check(given).query("better == 'learned' and worse == 'si' and metric == 'jaccard'").iloc[0]
-    assert line["difference"] == pytest.approx(given.fields.loc["learned", "jaccard"].mean()
-                                               - given.fields.loc["si", "jaccard"].mean())
+    assert line["difference"] == pytest.approx(
+        given.fields.loc["learned", "jaccard"].mean() - given.fields.loc["si", "jaccard"].mean()
+    )
     assert line["low"] < line["difference"] < line["high"] and line["p"] < 0.001 and line["fields"] == FIELDS
     assert line["published"] == pytest.approx(0.334)
 

@@ -31,7 +31,7 @@ def test_missed_and_extra_nuclei_have_their_colours(disc):
     image = 100.0 + 50 * disc
     none = np.zeros_like(disc)
     tinted = figures._overlay(image, disc, none, {"missed": [1], "extra": [], "merged": [], "split": []})
-    plain = figures._overlay(image, disc, none, dict.fromkeys(figures.KINDS, []))
+    plain = figures._overlay(image, disc, none, {key: [] for key in figures.KINDS})
     changed = (tinted != plain).any(axis=-1)
     assert changed.any() and (disc[changed] == 1).all()
     assert np.corrcoef(tinted[48, 64] - plain[48, 64], figures._rgb(figures.VERMILION))[0, 1] > 0.9
@@ -41,8 +41,8 @@ def test_fields_are_drawn_with_their_window(disc):
     figure = figures.fields_with_errors([("best: 0.500", "a" * 30, 100.0 + 50 * disc, disc, np.zeros_like(disc))])
     whole, detail = figure.axes
     assert whole.get_title() == f"best: 0.500, field {'a' * 20}…\n1 missed, 0 extra, 0 merged, 0 split"
-    frame, = whole.patches
-    assert disc[int(frame.get_y()):, int(frame.get_x()):][:int(frame.get_height()), :int(frame.get_width())].any()
+    (frame,) = whole.patches
+    assert disc[int(frame.get_y()) :, int(frame.get_x()) :][: int(frame.get_height()), : int(frame.get_width())].any()
     assert detail.images[0].get_array().shape == (96, 128, 3)
     assert drawn(figure).shape[2] == 4
 

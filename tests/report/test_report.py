@@ -31,10 +31,23 @@ def test_folder_holds_what_it_should(written):
     out, returned = written
     names = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     tables = ("dice", "jaccard", "effect", "claims", "sensitivity", "quality", "errors", "timings")
-    pictures = ("scores", "iou", "labels", "network-16-32", "learning-curves", "fields-classical-shape-intensity",
-                "postprocessing-network-consensus")
-    assert {"report.md", "report.html", "results.json", "per_image.csv", *(f"tables/{name}.csv" for name in tables),
-            *(f"figures/{name}.png" for name in pictures)} <= names
+    pictures = (
+        "scores",
+        "iou",
+        "labels",
+        "network-16-32",
+        "learning-curves",
+        "fields-classical-shape-intensity",
+        "postprocessing-network-consensus",
+    )
+    assert {
+        "report.md",
+        "report.html",
+        "results.json",
+        "per_image.csv",
+        *(f"tables/{name}.csv" for name in tables),
+        *(f"figures/{name}.png" for name in pictures),
+    } <= names
     assert strict(out / "results.json") == returned
 
 
@@ -104,7 +117,7 @@ def test_per_image_holds_what_the_runs_stored(written, seven):
 
 def test_protocol_effect_is_the_difference_of_the_cells(written, seven):
     by_row = {run.row: run.metrics for run in seven}
-    effect, = written[1]["effect"]
+    (effect,) = written[1]["effect"]
     network, classical = by_row["network-shape-intensity"], by_row["classical-shape-intensity"]
     assert effect["protocol_lift_value"] == pytest.approx(classical["jaccard_equal"] - classical["jaccard"])
     table = pd.DataFrame(written[1]["sensitivity"]).set_index(["row", "erosion", "unit", "smallest"])["jaccard"]
@@ -136,8 +149,15 @@ def test_stale_failed_and_missing_rows_say_so_and_enter_no_number(tmp_path, book
 
 def test_spread_over_seeds(tmp_path, book, resolve, small, seven):
     values = [0.90, 0.92, 0.97]
-    runs = [seven[0]._replace(seed=seed, run_id=str(seed), spec_hash=resolve("network-manual", seed).hash,
-                              metrics=seven[0].metrics | {"dice_nuclei": value}) for seed, value in enumerate(values)]
+    runs = [
+        seven[0]._replace(
+            seed=seed,
+            run_id=str(seed),
+            spec_hash=resolve("network-manual", seed).hash,
+            metrics=seven[0].metrics | {"dice_nuclei": value},
+        )
+        for seed, value in enumerate(values)
+    ]
     results = report.write(book, resolve, small, "quick", runs, tmp_path / "report", figures=False)
     cell = results["tables"]["dice"]["cells"][0]
     assert (cell["n"], cell["value"]) == (3, pytest.approx(np.mean(values)))
@@ -153,12 +173,12 @@ def test_nothing_done_yet_is_a_report_too(tmp_path, book, resolve, small):
 
 def test_a_registry_of_ones_own(tmp_path, book, small, seven, resolve):
     mine = {"title": "My rows | yours", "method": "classical", "labels": "consensus"}
-    own = Registry.model_validate({"rows": {"mine": mine},
-                                   "tables": {"one": {"title": "One", "metrics": ["jaccard_equal"]}}})
+    own = Registry.model_validate({"rows": {"mine": mine}, "tables": {"one": {"title": "One", "metrics": ["jaccard_equal"]}}})
     run = seven[3]._replace(row="mine")
-    results = report.write(own, lambda row, seed: resolve(run.tags["harness.row"], seed), small, "quick", [run],
-                           tmp_path / "report")
-    cell, = results["tables"]["one"]["cells"]
+    results = report.write(
+        own, lambda row, seed: resolve(run.tags["harness.row"], seed), small, "quick", [run], tmp_path / "report"
+    )
+    (cell,) = results["tables"]["one"]["cells"]
     assert cell["value"] == run.metrics["jaccard_equal"] and cell["published"] is None and results["claims"] == []
     assert "My rows \\| yours" in (tmp_path / "report" / "report.md").read_text()
 
@@ -176,8 +196,9 @@ def test_few_fields(tmp_path, book, resolve, small, make, count):
     few = replace(small, splits=small.splits | {"test": small.splits["test"][:count]})
     run = make(tmp_path / "run", resolve("classical-shape-shape", 0), few)
     results = report.write(book, resolve, few, "quick", [run], tmp_path / "report")
-    low, = [cell["low"] for cell in results["tables"]["dice"]["cells"]
-            if (cell["row"], cell["metric"]) == (run.row, "dice_nuclei")]
+    (low,) = [
+        cell["low"] for cell in results["tables"]["dice"]["cells"] if (cell["row"], cell["metric"]) == (run.row, "dice_nuclei")
+    ]
     assert (low is None) == (count == 1)
     assert (tmp_path / "report" / "figures" / "fields-classical-shape-shape.png").exists()
 
@@ -209,8 +230,9 @@ def test_an_earlier_report_stays_when_writing_fails(tmp_path, monkeypatch, book,
     assert [path.name for path in tmp_path.iterdir()] == ["report"]
 
 
-@pytest.mark.parametrize("put", [lambda out: out.write_text("a file"),
-                                 lambda out: (out.mkdir(), (out / "thesis.txt").write_text("years"))])
+@pytest.mark.parametrize(
+    "put", [lambda out: out.write_text("a file"), lambda out: (out.mkdir(), (out / "thesis.txt").write_text("years"))]
+)
 def test_what_is_no_report_is_not_replaced(tmp_path, book, resolve, small, put):
     out = tmp_path / "report"
     put(out)
@@ -242,14 +264,15 @@ def test_scoring_again_does_not_believe_the_stored_numbers(tmp_path, serial, boo
 
 
 @pytest.mark.parametrize(("stage", "counts"), [("metrics", 1), ("tiles", 0)])
-def test_only_a_change_of_scoring_is_made_good_by_scoring_again(tmp_path, serial, book, resolve, small, seven, stage,
-                                                                counts):
+def test_only_a_change_of_scoring_is_made_good_by_scoring_again(tmp_path, serial, book, resolve, small, seven, stage, counts):
     def now(row, seed):
         spec = resolve(row, seed)
         return spec.model_copy(update={"versions": spec.versions | {stage: 2}})
 
-    results = [report.write(book, now, small, "quick", seven[3:4], tmp_path / "report", figures=False,
-                            recompute=recompute) for recompute in (False, True)]
+    results = [
+        report.write(book, now, small, "quick", seven[3:4], tmp_path / "report", figures=False, recompute=recompute)
+        for recompute in (False, True)
+    ]
     assert [len(result["runs"]) for result in results] == [0, counts]
 
 
@@ -262,21 +285,27 @@ def test_scoring_again_without_predictions_is_refused(tmp_path, book, resolve, s
         report.write(book, resolve, small, "quick", [bare], tmp_path / "report", recompute=True)
 
 
-def test_scores_over_iou_that_an_older_run_did_not_store_come_from_scoring_again(tmp_path, serial, book, resolve, small,
-                                                                                 seven):
+def test_scores_over_iou_that_an_older_run_did_not_store_come_from_scoring_again(tmp_path, serial, book, resolve, small, seven):
     older = seven[3]._replace(artifacts=(tmp_path / "older").as_uri())
     shutil.copytree(tracking.artifact(seven[3], ""), tmp_path / "older")
     stored = pd.read_csv(tmp_path / "older" / "per_field.csv")
     stored.loc[:, :"equal_predicted"].to_csv(tmp_path / "older" / "per_field.csv", index=False)
-    read, again = (report.write(book, resolve, small, "quick", [older, seven[4]], tmp_path / f"{recompute}", figures=False,
-                                recompute=recompute) for recompute in (False, True))
+    read, again = (
+        report.write(
+            book, resolve, small, "quick", [older, seven[4]], tmp_path / f"{recompute}", figures=False, recompute=recompute
+        )
+        for recompute in (False, True)
+    )
     assert [line["row"] for line in read["quality"]] == [seven[4].row]
     assert f"scores them again: {book.rows[older.row].title}." in (tmp_path / "False" / "report.md").read_text()
     assert [line["row"] for line in again["quality"]] == [older.row, seven[4].row]
 
 
 def test_a_thousand_runs_are_told_apart_by_their_seeds(tmp_path, book, resolve, small, seven):
-    runs = [run._replace(seed=seed, run_id=f"{run.row}-{seed}", spec_hash=resolve(run.row, seed).hash)
-            for run in seven for seed in range(334 if run.row.startswith("network") else 1)]
+    runs = [
+        run._replace(seed=seed, run_id=f"{run.row}-{seed}", spec_hash=resolve(run.row, seed).hash)
+        for run in seven
+        for seed in range(334 if run.row.startswith("network") else 1)
+    ]
     results = report.write(book, resolve, small, "quick", runs, tmp_path / "report", figures=False)
     assert len(results["runs"]) == 3 * 334 + 4

@@ -15,8 +15,9 @@ def test_newest_finished_run_of_the_current_spec_counts(book, resolve, seven):
     assert result.left_out == [] and result.state == "done"
 
 
-@pytest.mark.parametrize(("change", "state"), [
-    ({"spec_hash": "another"}, "stale"), ({"state": "failed"}, "failed"), ({"state": "running"}, "running")])
+@pytest.mark.parametrize(
+    ("change", "state"), [({"spec_hash": "another"}, "stale"), ({"state": "failed"}, "failed"), ({"state": "running"}, "running")]
+)
 def test_a_row_without_a_number_says_why(book, resolve, seven, change, state):
     result = collect(book, resolve, [seven[0]._replace(**change)], {})[seven[0].row]
     assert (result.runs, result.state) == ([], state)
@@ -30,8 +31,7 @@ def test_rows_without_runs_are_not_run_and_strangers_are_passed_over(book, resol
 
 def test_seeds_of_a_network_row_count_each_and_of_a_classical_row_once(book, resolve, seven):
     def seeds(run):
-        return [run._replace(seed=seed, spec_hash=resolve(run.row, seed).hash, run_id=f"{run.row}{seed}")
-                for seed in (2, 1)]
+        return [run._replace(seed=seed, spec_hash=resolve(run.row, seed).hash, run_id=f"{run.row}{seed}") for seed in (2, 1)]
 
     network, classical = seven[0], seven[3]
     results = collect(book, resolve, seeds(network) + seeds(classical), {})
@@ -59,9 +59,18 @@ def test_ratios_of_sums_are_the_metrics_of_the_runs(book, resolve, seven):
 
 def test_a_class_that_a_tile_lacks_is_left_out_of_its_mean():
     counts = {f"{protocol}_{name}": [1, 1] for protocol in ("paper", "equal") for name in evaluation.COUNTS}
-    tiles = pd.DataFrame({"row": "a", "seed": 0, "field": "f",
-                          "dice_nuclei_twice_both": [1, 0], "dice_nuclei_sum": [2, 0],
-                          "dice_separations_twice_both": 0, "dice_separations_sum": 0} | counts)
+    tiles = pd.DataFrame(
+        {
+            "row": "a",
+            "seed": 0,
+            "field": "f",
+            "dice_nuclei_twice_both": [1, 0],
+            "dice_nuclei_sum": [2, 0],
+            "dice_separations_twice_both": 0,
+            "dice_separations_sum": 0,
+        }
+        | counts
+    )
     terms = ratios(tiles)
     assert tuple(terms["dice_nuclei"].iloc[0]) == (0.5, 1)
     assert tuple(terms["dice_separations"].iloc[0]) == (0, 0)

@@ -101,7 +101,7 @@ def test_nuclei_at_the_edge_are_left_out_on_both_sides():
     assert match(truth, prediction) == (0, 1, 1)
 
 
-@pytest.mark.parametrize("side, counted", [(5, 1), (4, 0)])
+@pytest.mark.parametrize(("side", "counted"), [(5, 1), (4, 0)])
 def test_nuclei_under_25_px_are_left_out_on_both_sides(side, counted):
     labels = boxes((10, 10, 10 + side, 15 if side == 5 else 16))  # 25 px, 24 px
     for protocol in metrics.PROTOCOLS:
@@ -158,8 +158,7 @@ def random_labels(rng):
     size = rng.integers(3, 10, (8, 2))
     moved, grown = corners + rng.integers(-1, 2, (8, 2)), size + rng.integers(-1, 3, (8, 2))
     kept = rng.random(8) > 0.2
-    return (boxes(*np.hstack([corners, corners + size]).tolist()),
-            boxes(*np.hstack([moved, moved + grown])[kept].tolist()))
+    return (boxes(*np.hstack([corners, corners + size]).tolist()), boxes(*np.hstack([moved, moved + grown])[kept].tolist()))
 
 
 @given(label_pairs, st.sampled_from(metrics.EROSIONS), st.sampled_from(metrics.SMALLEST))
@@ -210,8 +209,7 @@ def test_refuses_labels_of_other_shapes():
 
 def slow_iou(truth, prediction):
     ids = [np.unique(labels[labels > 0]) for labels in (truth, prediction)]
-    return [[((truth == g) & (prediction == r)).sum() / ((truth == g) | (prediction == r)).sum()
-             for r in ids[1]] for g in ids[0]]
+    return [[((truth == g) & (prediction == r)).sum() / ((truth == g) | (prediction == r)).sum() for r in ids[1]] for g in ids[0]]
 
 
 @given(pairs(3))
@@ -281,11 +279,16 @@ def test_aji_is_the_definition(labels):
 # stardist.matching.matching_dataset (0.9.2) on the 40 pairs below: IoU threshold, tp, F1, accuracy (its name
 # for average precision). Its threshold is inclusive, so it was run 1e-7 above. Panoptic quality is at 0.5.
 STARDIST = [
-    (0.50, 144, 0.510638298, 0.342857143), (0.55, 121, 0.429078014, 0.273137698),
-    (0.60, 85, 0.301418440, 0.177453027), (0.65, 69, 0.244680851, 0.139393939),
-    (0.70, 48, 0.170212766, 0.093023256), (0.75, 26, 0.092198582, 0.048327138),
-    (0.80, 14, 0.049645390, 0.025454545), (0.85, 8, 0.028368794, 0.014388489),
-    (0.90, 3, 0.010638298, 0.005347594), (0.95, 3, 0.010638298, 0.005347594),
+    (0.50, 144, 0.510638298, 0.342857143),
+    (0.55, 121, 0.429078014, 0.273137698),
+    (0.60, 85, 0.301418440, 0.177453027),
+    (0.65, 69, 0.244680851, 0.139393939),
+    (0.70, 48, 0.170212766, 0.093023256),
+    (0.75, 26, 0.092198582, 0.048327138),
+    (0.80, 14, 0.049645390, 0.025454545),
+    (0.85, 8, 0.028368794, 0.014388489),
+    (0.90, 3, 0.010638298, 0.005347594),
+    (0.95, 3, 0.010638298, 0.005347594),
 ]
 STARDIST_PANOPTIC_QUALITY = 0.335829498
 
@@ -293,7 +296,7 @@ STARDIST_PANOPTIC_QUALITY = 0.335829498
 def test_agrees_with_stardist():
     labels = [random_labels(np.random.default_rng(seed)) for seed in range(40)]
     ious = [metrics.iou_matrix(*pair) for pair in labels]
-    sweep = metrics.iou_sweep(*zip(*labels))
+    sweep = metrics.iou_sweep(*zip(*labels, strict=True))
     for threshold, matched, f1, precision in STARDIST:
         assert metrics.pooled(metrics.counts_at(iou, threshold) for iou in ious) == (matched, 314, 250)
         assert sweep[threshold] == pytest.approx((f1, precision), abs=1e-9)

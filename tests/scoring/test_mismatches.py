@@ -7,7 +7,7 @@ from harness.scoring.mismatches import classify
 
 def discs(*centres, shape=(60, 90), radius=6):
     labels = np.zeros(shape, np.int32)
-    y, x = np.ogrid[:shape[0], :shape[1]]
+    y, x = np.ogrid[: shape[0], : shape[1]]
     for number, (row, column) in enumerate(centres, 1):
         labels[(y - row) ** 2 + (x - column) ** 2 <= radius**2] = number
     return labels

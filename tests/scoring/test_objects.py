@@ -10,14 +10,22 @@ from harness.scoring import metrics, objects
 def pairs():
     """Predictions that miss nuclei, take two for one, take parts for wholes and lie a little off."""
     truths = [synthetic_field(SEED, number)[1][100:292, 100:292] for number in range(4)]
-    return [(truth, np.roll(np.where(truth % 5 > 0, truth // 2, 0) + 1000 * (truth % 7 == 1) * (truth > 0)
-                            * (np.arange(192) % 20 < 10), 2, axis=1)) for truth in truths]
+    return [
+        (
+            truth,
+            np.roll(
+                np.where(truth % 5 > 0, truth // 2, 0) + 1000 * (truth % 7 == 1) * (truth > 0) * (np.arange(192) % 20 < 10),
+                2,
+                axis=1,
+            ),
+        )
+        for truth in truths
+    ]
 
 
 @pytest.fixture(scope="module")
 def stored(pairs):
-    records = [objects.score_field(*pair) | {"row": "a", "seed": 0, "field": str(number)}
-               for number, pair in enumerate(pairs)]
+    records = [objects.score_field(*pair) | {"row": "a", "seed": 0, "field": str(number)} for number, pair in enumerate(pairs)]
     return pd.DataFrame(records)
 
 

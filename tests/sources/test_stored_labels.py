@@ -16,8 +16,10 @@ from harness.sources import labels, stored_labels
 
 LABELS = np.zeros((20, 30), np.uint16)
 LABELS[2:8, 3:9], LABELS[8:12, 3:9] = 1, 2
-ROW = '[rows.theirs]\ntitle = "Theirs"\nmethod = "{method}"\nlabels = "folder:{folder}"\n' \
-      '[tables.t]\ntitle = "T"\nmetrics = ["dice_nuclei", "jaccard"]\n'
+ROW = (
+    '[rows.theirs]\ntitle = "Theirs"\nmethod = "{method}"\nlabels = "folder:{folder}"\n'
+    '[tables.t]\ntitle = "T"\nmetrics = ["dice_nuclei", "jaccard"]\n'
+)
 
 
 def write(path, method, folder):
@@ -30,7 +32,7 @@ def test_the_names_that_tools_give(tmp_path, name):
     if name.endswith("/"):
         (tmp_path / name).mkdir()
         for id_ in (1, 2):
-            imwrite(tmp_path / name / f"{id_}.png", (LABELS == id_).astype(np.uint8) * 255)
+            imwrite(tmp_path / name / f"{id_}.png", (id_ == LABELS).astype(np.uint8) * 255)
     else:
         (tifffile.imwrite if "tif" in name else imwrite)(tmp_path / name, LABELS)
     found, ignored = stored_labels.read(f"folder:{tmp_path}", "a", LABELS.shape)
@@ -47,8 +49,9 @@ def test_what_harness_label_wrote_is_the_source_it_was_made_by(harness, fields, 
         there = stored_labels.read(f"folder:{tmp_path / 'consensus'}", name, image.shape)
         for found, expected in zip(there, labels.label_field("consensus", {}, image, None), strict=True):
             np.testing.assert_array_equal(found, expected)
-    assert any(stored_labels.read(f"folder:{tmp_path / 'consensus'}", name, image.shape)[1].any()
-               for name in dataset.splits["training"])
+    assert any(
+        stored_labels.read(f"folder:{tmp_path / 'consensus'}", name, image.shape)[1].any() for name in dataset.splits["training"]
+    )
 
 
 def test_labels_of_another_size_or_there_twice_are_refused(tmp_path):

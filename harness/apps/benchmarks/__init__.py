@@ -34,9 +34,15 @@ def classical(dataset, fields, interpreter=None):
     from harness.apps.benchmarks.classical import benchmark
 
     images = [dataset.read_image(name) for name in dataset.splits["test"][:fields]]
-    return [Measured(f"{timing.program} {timing.configuration}"
-                     + ("" if timing.equal is None else f", {timing.equal} of {len(images)} label images equal"),
-                     "field", timing.seconds) for timing in benchmark(images, interpreter=interpreter)]
+    return [
+        Measured(
+            f"{timing.program} {timing.configuration}"
+            + ("" if timing.equal is None else f", {timing.equal} of {len(images)} label images equal"),
+            "field",
+            timing.seconds,
+        )
+        for timing in benchmark(images, interpreter=interpreter)
+    ]
 
 
 def scoring(dataset, fields):
@@ -49,15 +55,24 @@ def scoring(dataset, fields):
     maps = [class_map(truth) for truth in truths]
     found = [nuclei_from_class_map(classes) for classes in maps]
     corners = tiles.tile_corners(truths[0].shape)
-    windows = [np.s_[y:y + tiles.SIZE, x:x + tiles.SIZE] for y, x in corners]
+    windows = [np.s_[y : y + tiles.SIZE, x : x + tiles.SIZE] for y, x in corners]
     return [
         Measured("class map", "field", _median(class_map, truths)),
         Measured("post-processing", "field", _median(nuclei_from_class_map, maps)),
-        Measured("scoring, protocol paper", "field", _median(
-            lambda pair: [metrics.match(pair[0][w], pair[1][w], "paper") for w in windows],
-            list(zip(truths, found, strict=True)))),
-        Measured("scoring, protocol equal", "field", _median(
-            lambda pair: metrics.match(*pair, "equal"), list(zip(truths, found, strict=True))))]
+        Measured(
+            "scoring, protocol paper",
+            "field",
+            _median(
+                lambda pair: [metrics.match(pair[0][w], pair[1][w], "paper") for w in windows],
+                list(zip(truths, found, strict=True)),
+            ),
+        ),
+        Measured(
+            "scoring, protocol equal",
+            "field",
+            _median(lambda pair: metrics.match(*pair, "equal"), list(zip(truths, found, strict=True))),
+        ),
+    ]
 
 
 def train():
@@ -65,10 +80,16 @@ def train():
     from harness.apps.benchmarks.network import training
 
     paces, share = training(NETWORK, tiles.SIZE)
-    return [Measured(f"training, {pace.name}", "tile", 1 / pace.tiles_per_second,
-                     f"{pace.tiles_per_second:.2f} tiles/s, {pace.times_plain:.2f} times plain"
-                     + (f", {share:.0%} of the peak of a float32 matrix product" if pace.name == "this loop" else ""))
-            for pace in paces]
+    return [
+        Measured(
+            f"training, {pace.name}",
+            "tile",
+            1 / pace.tiles_per_second,
+            f"{pace.tiles_per_second:.2f} tiles/s, {pace.times_plain:.2f} times plain"
+            + (f", {share:.0%} of the peak of a float32 matrix product" if pace.name == "this loop" else ""),
+        )
+        for pace in paces
+    ]
 
 
 def infer():

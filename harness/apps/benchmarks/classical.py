@@ -69,8 +69,10 @@ def benchmark(images, configurations=CONFIGURATIONS, settings=Settings(), repeat
     if not len(images):
         raise HarnessError("the benchmark of the classical stage got no image: name a data set with at least one field")
     labels = [identify_all(image, configurations, settings) for image in images]  # compiles, too
-    timings = [Timing(HERE, name, _seconds(images, chosen, settings, repeats))
-               for name, chosen in [*((name, (name,)) for name in configurations), (TOGETHER, configurations)]]
+    timings = [
+        Timing(HERE, name, _seconds(images, chosen, settings, repeats))
+        for name, chosen in [*((name, (name,)) for name in configurations), (TOGETHER, configurations)]
+    ]
     if interpreter is not None:
         timings += _real(images, labels, configurations, settings, repeats, interpreter)
     return timings
@@ -90,10 +92,11 @@ def _real(images, labels, configurations, settings, repeats, interpreter):
     """Timings of the real one; its configurations share nothing, so that together they take their sum."""
     answer = run_reference(images, configurations, settings, interpreter, repeats)
     program, seconds = str(answer["program"]), answer["seconds"].mean(axis=0)
-    equal = np.array([[np.array_equal(answer[f"labels_{i}_{name}"], labels[i][name]) for name in configurations]
-                      for i in range(len(images))])
-    timings = [Timing(program, *one) for one in zip(configurations, seconds.tolist(), equal.sum(axis=0).tolist())]
-    return timings + [Timing(program, TOGETHER, float(seconds.sum()), int(equal.all(axis=1).sum()))]
+    equal = np.array(
+        [[np.array_equal(answer[f"labels_{i}_{name}"], labels[i][name]) for name in configurations] for i in range(len(images))]
+    )
+    timings = [Timing(program, *one) for one in zip(configurations, seconds.tolist(), equal.sum(axis=0).tolist(), strict=True)]
+    return [*timings, Timing(program, TOGETHER, float(seconds.sum()), int(equal.all(axis=1).sum()))]
 
 
 def run_reference(images, configurations, settings, interpreter, repeats=1):
@@ -105,8 +108,7 @@ def run_reference(images, configurations, settings, interpreter, repeats=1):
     """
     images = [grey(image) for image in images]
     thresholds = [threshold(image, settings) if settings.version == "3.1.9" else None for image in images]
-    request = {"configurations": list(configurations), "settings": asdict(settings), "thresholds": thresholds,
-               "repeats": repeats}
+    request = {"configurations": list(configurations), "settings": asdict(settings), "thresholds": thresholds, "repeats": repeats}
     with tempfile.TemporaryDirectory() as folder:
         asked, answered = Path(folder, "request.npz"), Path(folder, "answer.npz")
         np.savez(asked, request=json.dumps(request), **{f"image_{i}": image for i, image in enumerate(images)})
@@ -117,8 +119,9 @@ def run_reference(images, configurations, settings, interpreter, repeats=1):
 
 def _call(*command):
     try:
-        done = subprocess.run(list(map(str, command)), env={**os.environ, **_ONE_THREAD},
-                              capture_output=True, text=True)
+        done = subprocess.run(
+            list(map(str, command)), env={**os.environ, **_ONE_THREAD}, capture_output=True, check=False, text=True
+        )
     except OSError as error:
         raise HarnessError(f"{command[0]} cannot be run as a Python that has CellProfiler: {error.strerror}") from None
     if done.returncode:

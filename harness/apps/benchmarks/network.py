@@ -113,8 +113,9 @@ def take_turn():
     import keras
 
     began, ended = [], []
-    clock = keras.callbacks.LambdaCallback(on_train_begin=lambda logs: began.append(perf_counter()),
-                                           on_train_end=lambda logs: ended.append(perf_counter()))
+    clock = keras.callbacks.LambdaCallback(
+        on_train_begin=lambda _logs: began.append(perf_counter()), on_train_end=lambda _logs: ended.append(perf_counter())
+    )
     _fit(epochs=EPOCHS, callbacks=[clock], shuffle=False, verbose=0)
     return EPOCHS * _steps / (ended[0] - began[0])
 

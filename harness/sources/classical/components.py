@@ -92,5 +92,5 @@ def _paint(start, stop, parent, first, columns):
             if root == run:
                 count += 1
                 number[run] = count
-            labels[row, start[run]:stop[run]] = number[root]
+            labels[row, start[run] : stop[run]] = number[root]
     return labels, count

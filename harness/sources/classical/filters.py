@@ -39,7 +39,7 @@ def on_border(labels):
 
 def in_size(area, settings):
     """Whether areas in pixels are within those of disks of the smallest and the largest diameter."""
-    smallest, largest = (np.pi * diameter ** 2 / 4 for diameter in (settings.min_diameter, settings.max_diameter))
+    smallest, largest = (np.pi * diameter**2 / 4 for diameter in (settings.min_diameter, settings.max_diameter))
     return (area >= smallest) & (area <= largest)
 
 
@@ -132,7 +132,7 @@ def _owners(first, neighbours, border, objects):
     while size:
         size -= 1
         region = stack[size]
-        for other in neighbours[first[region]:first[region + 1]]:
+        for other in neighbours[first[region] : first[region + 1]]:
             if outside[other] or (region > objects and other > objects):
                 continue
             if region <= objects and reached_from[other] in (0, region):
@@ -162,7 +162,7 @@ def _pass_on(first, neighbours, outside, reached_from, stack):
     while size:
         size -= 1
         region = stack[size]
-        for other in neighbours[first[region]:first[region + 1]]:
+        for other in neighbours[first[region] : first[region + 1]]:
             if reached_from[other] == 0:
                 reached_from[other] = reached_from[region]
                 stack[size] = other

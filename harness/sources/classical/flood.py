@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 
 _AGE_BITS = 32
-_LAST = np.int64(2 ** 63 - 1)
+_LAST = np.int64(2**63 - 1)
 _OUTSIDE, _WAITING = -1, -2
 
 
@@ -133,6 +133,7 @@ def _drain(labels, width, keys, places, size, waiting):
 
 # A binary heap of keys (height, then age) and the places of their pixels. Equal keys, which only seeds can have,
 # take the order that the textbook sifting leaves them in: it shows in CellProfiler's labels.
+
 
 @njit(cache=True, nogil=True, inline="always")
 def _push(keys, places, size, key, place):

@@ -29,7 +29,7 @@ def foreground(image, threshold, settings):
     plain = settings.version == "4" and settings.threshold_smoothing == 0
     mask = (image if plain else smooth(image, settings.threshold_smoothing * _SIGMA_OF_SCALE)) >= threshold
     if settings.fill_holes == "both":
-        mask = fill_small_holes(mask, settings.max_diameter ** 2)
+        mask = fill_small_holes(mask, settings.max_diameter**2)
     return mask
 
 

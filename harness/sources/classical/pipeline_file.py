@@ -38,20 +38,32 @@ def pipeline_text(configurations, settings):
     for configuration in configurations:
         objects = _name(configuration)
         modules += [
-            ("IdentifyPrimaryObjects", 15, _notes(configuration, settings),
-             _identify(configuration, objects, settings)),
+            ("IdentifyPrimaryObjects", 15, _notes(configuration, settings), _identify(configuration, objects, settings)),
             ("ConvertObjectsToImage", 1, "", _convert(objects)),
             ("SaveImages", 16, "", _save(configuration, objects)),
         ]
-    header = ["CellProfiler Pipeline: http://www.cellprofiler.org", "Version:5", "DateRevision:428", "GitHash:",
-              f"ModuleCount:{len(modules)}", "HasImagePlaneDetails:False"]
+    header = [
+        "CellProfiler Pipeline: http://www.cellprofiler.org",
+        "Version:5",
+        "DateRevision:428",
+        "GitHash:",
+        f"ModuleCount:{len(modules)}",
+        "HasImagePlaneDetails:False",
+    ]
     return "\n\n".join(["\n".join(header), *(_module(n, *module) for n, module in enumerate(modules, 1))]) + "\n"
 
 
 def _module(number, name, revision, notes, settings):
-    about = [f"module_num:{number}", "svn_version:'Unknown'", f"variable_revision_number:{revision}",
-             "show_window:False", f"notes:{[notes] if notes else []}", "batch_state:array([], dtype=uint8)",
-             "enabled:True", "wants_pause:False"]
+    about = [
+        f"module_num:{number}",
+        "svn_version:'Unknown'",
+        f"variable_revision_number:{revision}",
+        "show_window:False",
+        f"notes:{[notes] if notes else []}",
+        "batch_state:array([], dtype=uint8)",
+        "enabled:True",
+        "wants_pause:False",
+    ]
     return "\n".join([f"{name}:[{'|'.join(about)}]", *(f"    {words}:{value}" for words, value in settings)])
 
 
@@ -64,8 +76,10 @@ def _notes(configuration, settings):
     seeds, lines = parse_configuration(configuration)
     notes = f"Seeds by {seeds}, lines by {lines}."
     if settings.version == "3.1.9":
-        notes += (" Made for the threshold of CellProfiler 3.1.9. CellProfiler 4 finds a lower one by about 1/256 "
-                  "of the range of intensities.")
+        notes += (
+            " Made for the threshold of CellProfiler 3.1.9. CellProfiler 4 finds a lower one by about 1/256 "
+            "of the range of intensities."
+        )
     return notes
 
 
@@ -85,14 +99,18 @@ def _identify(configuration, objects, settings):
         ("Method to distinguish clumped objects", seeds.title()),
         ("Method to draw dividing lines between clumped objects", lines.title()),
         ("Size of smoothing filter", 10 if automatic_size else settings.seed_smoothing),
-        ("Suppress local maxima that are closer than this minimum allowed distance",
-         7.0 if automatic_distance else settings.suppression),
+        (
+            "Suppress local maxima that are closer than this minimum allowed distance",
+            7.0 if automatic_distance else settings.suppression,
+        ),
         ("Speed up by using lower-resolution image to find local maxima?", _yes(settings.low_resolution)),
         ("Fill holes in identified objects?", FILL_HOLES[settings.fill_holes]),
         ("Automatically calculate size of smoothing filter for declumping?", _yes(automatic_size)),
         ("Automatically calculate minimum allowed distance between local maxima?", _yes(automatic_distance)),
-        ("Handling of objects if excessive number of objects identified",
-         "Continue" if settings.max_objects is None else "Erase"),
+        (
+            "Handling of objects if excessive number of objects identified",
+            "Continue" if settings.max_objects is None else "Erase",
+        ),
         ("Maximum number of objects", _MANY if settings.max_objects is None else settings.max_objects),
         ("Use advanced settings?", "Yes"),
         *_threshold(settings),
@@ -155,52 +173,68 @@ def _save(configuration, objects):
 
 
 _INPUT = [
-    ("Images", 2, "Put the images here.", [
-        ("", ""),
-        ("Filter images?", "Images only"),
-        ("Select the rule criteria", r'and (extension does isimage) (directory doesnot containregexp "[\\\\/]\\.")'),
-    ]),
-    ("Metadata", 6, "", [
-        ("Extract metadata?", "No"),
-        ("Metadata data type", "Text"),
-        ("Metadata types", "{}"),
-        ("Extraction method count", 1),
-        ("Metadata extraction method", "Extract from file/folder names"),
-        ("Metadata source", "File name"),
-        ("Regular expression to extract from file name", "^(?P<Field>.*)$"),
-        ("Regular expression to extract from folder name", "(?P<Folder>.*)$"),
-        ("Extract metadata from", "All images"),
-        ("Select the filtering criteria", 'and (file does contain "")'),
-        ("Metadata file location", "Elsewhere...|"),
-        ("Match file and image metadata", "[]"),
-        ("Use case insensitive matching?", "No"),
-        ("Metadata file name", "None"),
-        ("Does cached metadata exist?", "No"),
-    ]),
-    ("NamesAndTypes", 8, "Integers are divided by the largest value of their type.", [
-        ("Assign a name to", "All images"),
-        ("Select the image type", "Grayscale image"),
-        ("Name to assign these images", _IMAGE),
-        ("Match metadata", "[]"),
-        ("Image set matching method", "Order"),
-        ("Set intensity range from", "Image bit-depth"),
-        ("Assignments count", 1),
-        ("Single images count", 0),
-        ("Maximum intensity", 255.0),
-        ("Process as 3D?", "No"),
-        ("Relative pixel spacing in X", 1.0),
-        ("Relative pixel spacing in Y", 1.0),
-        ("Relative pixel spacing in Z", 1.0),
-        ("Select the rule criteria", 'and (file does contain "")'),
-        ("Name to assign these images", _IMAGE),
-        ("Name to assign these objects", "Cell"),
-        ("Select the image type", "Grayscale image"),
-        ("Set intensity range from", "Image bit-depth"),
-        ("Maximum intensity", 255.0),
-    ]),
-    ("Groups", 2, "", [
-        ("Do you want to group your images?", "No"),
-        ("grouping metadata count", 1),
-        ("Metadata category", "None"),
-    ]),
+    (
+        "Images",
+        2,
+        "Put the images here.",
+        [
+            ("", ""),
+            ("Filter images?", "Images only"),
+            ("Select the rule criteria", r'and (extension does isimage) (directory doesnot containregexp "[\\\\/]\\.")'),
+        ],
+    ),
+    (
+        "Metadata",
+        6,
+        "",
+        [
+            ("Extract metadata?", "No"),
+            ("Metadata data type", "Text"),
+            ("Metadata types", "{}"),
+            ("Extraction method count", 1),
+            ("Metadata extraction method", "Extract from file/folder names"),
+            ("Metadata source", "File name"),
+            ("Regular expression to extract from file name", "^(?P<Field>.*)$"),
+            ("Regular expression to extract from folder name", "(?P<Folder>.*)$"),
+            ("Extract metadata from", "All images"),
+            ("Select the filtering criteria", 'and (file does contain "")'),
+            ("Metadata file location", "Elsewhere...|"),
+            ("Match file and image metadata", "[]"),
+            ("Use case insensitive matching?", "No"),
+            ("Metadata file name", "None"),
+            ("Does cached metadata exist?", "No"),
+        ],
+    ),
+    (
+        "NamesAndTypes",
+        8,
+        "Integers are divided by the largest value of their type.",
+        [
+            ("Assign a name to", "All images"),
+            ("Select the image type", "Grayscale image"),
+            ("Name to assign these images", _IMAGE),
+            ("Match metadata", "[]"),
+            ("Image set matching method", "Order"),
+            ("Set intensity range from", "Image bit-depth"),
+            ("Assignments count", 1),
+            ("Single images count", 0),
+            ("Maximum intensity", 255.0),
+            ("Process as 3D?", "No"),
+            ("Relative pixel spacing in X", 1.0),
+            ("Relative pixel spacing in Y", 1.0),
+            ("Relative pixel spacing in Z", 1.0),
+            ("Select the rule criteria", 'and (file does contain "")'),
+            ("Name to assign these images", _IMAGE),
+            ("Name to assign these objects", "Cell"),
+            ("Select the image type", "Grayscale image"),
+            ("Set intensity range from", "Image bit-depth"),
+            ("Maximum intensity", 255.0),
+        ],
+    ),
+    (
+        "Groups",
+        2,
+        "",
+        [("Do you want to group your images?", "No"), ("grouping metadata count", 1), ("Metadata category", "None")],
+    ),
 ]

@@ -62,8 +62,10 @@ def grey(image):
     """
     image = np.asarray(image)
     if image.ndim != 2 or image.size == 0:
-        raise HarnessError(f"image has shape {image.shape}; expected one grey plane (rows, columns) with pixels: "
-                           "split channels, stacks and time points first")
+        raise HarnessError(
+            f"image has shape {image.shape}; expected one grey plane (rows, columns) with pixels: "
+            "split channels, stacks and time points first"
+        )
     if image.dtype.kind in "ui":
         return (image / np.float64(np.iinfo(image.dtype).max)).astype(np.float32)
     if image.dtype.kind not in "fb":

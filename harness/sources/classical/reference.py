@@ -113,8 +113,10 @@ def identify_by_5(image, configuration, settings, threshold):
 
 def _program():
     """What this interpreter has: its name, and the function that runs it."""
-    for package, name, identify in (("cellprofiler", "CellProfiler", identify_by_4),
-                                    ("cellprofiler-library-nightly", "CellProfiler library", identify_by_5)):
+    for package, name, identify in (
+        ("cellprofiler", "CellProfiler", identify_by_4),
+        ("cellprofiler-library-nightly", "CellProfiler library", identify_by_5),
+    ):
         try:
             return f"{name} {version(package)}", identify
         except PackageNotFoundError:
@@ -130,8 +132,10 @@ def answer(request_file, answer_file):
     answers, seconds = {"program": program}, []
     for index, threshold in enumerate(request["thresholds"]):
         for configuration in request["configurations"]:
-            runs = [identify(stored[f"image_{index}"], configuration, request["settings"], threshold)
-                    for _ in range(request["repeats"])]
+            runs = [
+                identify(stored[f"image_{index}"], configuration, request["settings"], threshold)
+                for _ in range(request["repeats"])
+            ]
             answers[f"labels_{index}_{configuration}"] = np.asarray(runs[0][0], np.int32)
             seconds.append(min(run[1] for run in runs))
     answers["seconds"] = np.reshape(seconds, (len(request["thresholds"]), len(request["configurations"])))

@@ -43,7 +43,7 @@ def smooth_for_seeds(image, settings):
 def _kernel(size):
     sigma, half = size / _FULL_WIDTH, max(int(size / 2), 1)
     offsets = np.arange(-half, half + 1)
-    return 1 / np.sqrt(2 * np.pi) / sigma * np.exp(-0.5 * offsets ** 2 / sigma ** 2)
+    return 1 / np.sqrt(2 * np.pi) / sigma * np.exp(-0.5 * offsets**2 / sigma**2)
 
 
 @lru_cache(maxsize=1)
@@ -79,10 +79,10 @@ def _maxima_at_low_resolution(height, regions, settings):
     """Local maxima on the grid on which the smallest object is 10 pixels wide, brought back by cubic interpolation."""
     scale = _LOW_RESOLUTION_OVER / settings.min_diameter
     distance = 7 if settings.suppression is None else settings.suppression * scale + 0.5
-    grid = np.mgrid[0:height.shape[0] * scale, 0:height.shape[1] * scale] / scale
+    grid = np.mgrid[0 : height.shape[0] * scale, 0 : height.shape[1] * scale] / scale
     coarse = ndimage.map_coordinates(height, grid)
     maxima = local_maxima(coarse, ndimage.map_coordinates(regions, grid, order=0), _disk(distance))
-    back = np.mgrid[0:height.shape[0], 0:height.shape[1]] / (height.shape[0] / maxima.shape[0])
+    back = np.mgrid[0 : height.shape[0], 0 : height.shape[1]] / (height.shape[0] / maxima.shape[0])
     return ndimage.map_coordinates(maxima.astype(float), back) > 0.5
 
 
@@ -90,7 +90,7 @@ def _disk(distance):
     """Offsets within a suppression distance, but not 0; nearest first, so that most pixels are dismissed early."""
     radius = max(1, distance - 0.5)
     reach = int(radius)
-    i, j = np.mgrid[-reach:reach + 1, -reach:reach + 1].reshape(2, -1)
+    i, j = np.mgrid[-reach : reach + 1, -reach : reach + 1].reshape(2, -1)
     squared = i * i + j * j
     nearest = np.argsort(squared, kind="stable")
     nearest = nearest[(squared[nearest] <= radius * radius) & (squared[nearest] > 0)]
@@ -110,7 +110,7 @@ def local_maxima(height, regions, offsets):
             highest = True
             for k in range(len(offsets)):
                 y, x = i + offsets[k, 0], j + offsets[k, 1]
-                if (0 <= y < rows and 0 <= x < columns and height[y, x] > here and regions[y, x] == region):
+                if 0 <= y < rows and 0 <= x < columns and height[y, x] > here and regions[y, x] == region:
                     highest = False
                     break
             maxima[i, j] = highest

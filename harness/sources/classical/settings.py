@@ -69,11 +69,14 @@ class Settings:
             if not holds(value):
                 raise HarnessError(f"CellProfiler setting {name} is {value!r}; expected {expected}")
         if self.min_diameter > self.max_diameter:
-            raise HarnessError(f"CellProfiler setting min_diameter is {self.min_diameter!r}; expected at most "
-                               f"max_diameter, which is {self.max_diameter!r}")
+            raise HarnessError(
+                f"CellProfiler setting min_diameter is {self.min_diameter!r}; expected at most "
+                f"max_diameter, which is {self.max_diameter!r}"
+            )
         if self.log_transform and self.version == "3.1.9":
-            raise HarnessError("CellProfiler setting log_transform is True; expected False with version 3.1.9, "
-                               "which has none: choose version 4")
+            raise HarnessError(
+                "CellProfiler setting log_transform is True; expected False with version 3.1.9, which has none: choose version 4"
+            )
 
 
 def _number(value):
@@ -102,16 +105,19 @@ _RULES = {
     "discard_border": _CHOICE,
     "threshold_smoothing": (_is_length, "a scale of at least 0"),
     "correction": (lambda value: _number(value) and value > 0, "a factor above 0"),
-    "bounds": (lambda value: isinstance(value, tuple) and len(value) == 2 and all(map(_number, value))
-               and value[0] <= value[1], "two numbers (lower, upper)"),
+    "bounds": (
+        lambda value: isinstance(value, tuple) and len(value) == 2 and all(map(_number, value)) and value[0] <= value[1],
+        "two numbers (lower, upper)",
+    ),
     "log_transform": _CHOICE,
-    "seed_smoothing": (lambda value: value is None or (_whole(value) and value >= 0),
-                       "whole pixels, at least 0, or None for automatic"),
+    "seed_smoothing": (
+        lambda value: value is None or (_whole(value) and value >= 0),
+        "whole pixels, at least 0, or None for automatic",
+    ),
     "suppression": (lambda value: value is None or _is_length(value), "pixels, at least 0, or None for automatic"),
     "low_resolution": _CHOICE,
     "fill_holes": _one_of(FILL_HOLES),
-    "max_objects": (lambda value: value is None or (_whole(value) and value >= 0),
-                    "a whole number or None for no limit"),
+    "max_objects": (lambda value: value is None or (_whole(value) and value >= 0), "a whole number or None for no limit"),
 }
 
 
@@ -126,6 +132,7 @@ def parse_configuration(configuration):
     seeds, _, lines = str(configuration).partition("/")
     if seeds in SEEDS and lines in LINES:
         return seeds, lines
-    raise HarnessError(f"CellProfiler configuration {configuration!r} is not SEEDS/LINES, each of them one of "
-                       f"{', '.join(SEEDS)}; for example {CONFIGURATIONS[0]!r}")
-
+    raise HarnessError(
+        f"CellProfiler configuration {configuration!r} is not SEEDS/LINES, each of them one of "
+        f"{', '.join(SEEDS)}; for example {CONFIGURATIONS[0]!r}"
+    )

@@ -22,7 +22,7 @@ def gaussian(sigma):
     if radius == 0:
         return np.ones(1)
     offsets = np.arange(-radius, radius + 1)
-    bell = np.exp(-0.5 / (sigma * sigma) * offsets ** 2)
+    bell = np.exp(-0.5 / (sigma * sigma) * offsets**2)
     return bell / bell.sum()
 
 
@@ -51,10 +51,10 @@ def convolve(image, kernel):
             above = image[i - k] if i >= k else outside
             below = image[i + k] if i + k < rows else outside
             _add(sums, above, below, kernel[radius - k])
-        line[radius:radius + columns] = sums
-        _weigh(sums, line[radius:radius + columns], kernel[radius])
+        line[radius : radius + columns] = sums
+        _weigh(sums, line[radius : radius + columns], kernel[radius])
         for k in range(radius, 0, -1):
-            _add(sums, line[radius - k:radius - k + columns], line[radius + k:radius + k + columns], kernel[radius - k])
+            _add(sums, line[radius - k : radius - k + columns], line[radius + k : radius + k + columns], kernel[radius - k])
         smoothed[i] = sums
     return smoothed
 

@@ -32,10 +32,7 @@ def threshold(image, settings):
     float
     """
     values = image.ravel()
-    if settings.log_transform:
-        found = _of_logarithms(values)
-    else:
-        found = minimum_cross_entropy(values, settings.version)
+    found = _of_logarithms(values) if settings.log_transform else minimum_cross_entropy(values, settings.version)
     lower, upper = settings.bounds
     return float(min(max(found * settings.correction, lower), upper))
 
@@ -68,8 +65,10 @@ def _of_logarithms(values):
     lowest, highest = float(values.min()), float(values.max())
     floor = lowest + (highest - lowest) / 256 + float(np.finfo(values.dtype).eps)
     if floor <= 0:
-        raise HarnessError(f"image has intensities down to {lowest:g}, which have no logarithm: "
-                           "leave log_transform out, or shift the image to start at 0")
+        raise HarnessError(
+            f"image has intensities down to {lowest:g}, which have no logarithm: "
+            "leave log_transform out, or shift the image to start at 0"
+        )
     logs = np.log(np.maximum(values, values.dtype.type(floor)))
     least, span = logs.min(), logs.max() - logs.min()
     if span == 0:
@@ -129,7 +128,7 @@ def mean(values):
     """Mean, rounded to the precision of the values; NaN when there are none."""
     total = np.zeros(1, values.dtype)
     for start in range(0, values.size, _BUFFER):
-        total[0] += _pairwise_sum(values[start:start + _BUFFER])
+        total[0] += _pairwise_sum(values[start : start + _BUFFER])
     total[0] = total[0] / values.size if values.size else np.nan
     return total[0]
 
@@ -150,7 +149,7 @@ def _pairwise_sum(values):
             levels[waiting] = levels[waiting + 1] = level + 1
             waiting += 2
             continue
-        sums[done], depths[done] = _block_sum(values[start:start + size]), level
+        sums[done], depths[done] = _block_sum(values[start : start + size]), level
         start += size
         while done and depths[done] == depths[done - 1]:
             done -= 1

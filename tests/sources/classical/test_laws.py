@@ -17,7 +17,7 @@ from harness.sources.classical.primary_objects import grey, identify, identify_a
 from harness.sources.classical.thresholds import threshold
 
 law = settings(max_examples=12, deadline=None)
-seeds = st.integers(0, 2 ** 32 - 1)
+seeds = st.integers(0, 2**32 - 1)
 versions = st.sampled_from(["3.1.9", "4"])
 configurations = st.sampled_from(CONFIGURATIONS)
 ROUNDING = 1e-6  # of sums of single precision
@@ -26,10 +26,12 @@ ROUNDING = 1e-6  # of sums of single precision
 def field(seed, shape=(90, 110), nuclei=14):
     """Round nuclei, some touching, on a noisy background; 12-bit values in uint16."""
     random = np.random.RandomState(seed)
-    y, x = np.mgrid[:shape[0], :shape[1]]
+    y, x = np.mgrid[: shape[0], : shape[1]]
     light = np.zeros(shape)
-    for cy, cx, radius, level in zip(*random.uniform([[0], [0], [5], [300]], [[90], [110], [12], [1200]], (4, nuclei))):
-        light = np.maximum(light, level * np.clip(1.2 - ((y - cy) ** 2 + (x - cx) ** 2) / radius ** 2, 0, 1) ** 0.5)
+    for cy, cx, radius, level in zip(
+        *random.uniform([[0], [0], [5], [300]], [[90], [110], [12], [1200]], (4, nuclei)), strict=True
+    ):
+        light = np.maximum(light, level * np.clip(1.2 - ((y - cy) ** 2 + (x - cx) ** 2) / radius**2, 0, 1) ** 0.5)
     return np.clip(light + 150 + random.normal(0, 20, shape), 0, 4095).astype(np.uint16)
 
 
@@ -45,8 +47,8 @@ def clear_of_the_threshold(image, chosen):
 def test_labels_follow_a_scaling_by_powers_of_two(seed, configuration, power):
     image, chosen = field(seed), Settings()
     assume(clear_of_the_threshold(image, chosen))
-    brighter = image * np.uint16(2 ** power)
-    assert threshold(grey(brighter), chosen) == pytest.approx(2 ** power * threshold(grey(image), chosen), rel=ROUNDING)
+    brighter = image * np.uint16(2**power)
+    assert threshold(grey(brighter), chosen) == pytest.approx(2**power * threshold(grey(image), chosen), rel=ROUNDING)
     np.testing.assert_array_equal(identify(brighter, configuration), identify(image, configuration))
 
 
@@ -129,10 +131,11 @@ def test_fields_with_too_many_objects_are_emptied():
 
 @pytest.mark.parametrize("version", ["3.1.9", "4"])
 @pytest.mark.parametrize("configuration", CONFIGURATIONS)
-@pytest.mark.parametrize("image", [
-    np.zeros((60, 70), np.uint16), np.full((60, 70), 255, np.uint8), np.full((60, 70), 0.25),
-    np.zeros((1, 1), np.uint8)],
-    ids=["empty", "saturated", "constant", "one pixel"])
+@pytest.mark.parametrize(
+    "image",
+    [np.zeros((60, 70), np.uint16), np.full((60, 70), 255, np.uint8), np.full((60, 70), 0.25), np.zeros((1, 1), np.uint8)],
+    ids=["empty", "saturated", "constant", "one pixel"],
+)
 def test_one_flat_region_is_no_nucleus(image, configuration, version):
     """At or above its own value as threshold all is foreground, which is larger, or smaller, than a nucleus."""
     assert not identify(image, configuration, Settings(version, bounds=(0, 0.2))).any()
@@ -154,10 +157,18 @@ def test_types_are_scaled_as_cellprofiler_loads_them(dtype):
     assert labels.max() == 2 and labels[15, 15] == 1 and labels[20, 40] == 2
 
 
-@pytest.mark.parametrize("image, word", [
-    (np.zeros((3, 4, 3)), "shape"), (np.zeros(5), "shape"), (np.zeros((0, 4)), "shape"),
-    (np.full((4, 4), np.nan), "finite"), (np.full((4, 4), np.inf), "finite"), (np.zeros((4, 4), complex), "complex"),
-    (np.full((4, 4), "a"), "type")])
+@pytest.mark.parametrize(
+    ("image", "word"),
+    [
+        (np.zeros((3, 4, 3)), "shape"),
+        (np.zeros(5), "shape"),
+        (np.zeros((0, 4)), "shape"),
+        (np.full((4, 4), np.nan), "finite"),
+        (np.full((4, 4), np.inf), "finite"),
+        (np.zeros((4, 4), complex), "complex"),
+        (np.full((4, 4), "a"), "type"),
+    ],
+)
 def test_what_is_no_grey_image_is_refused(image, word):
     with pytest.raises(HarnessError, match=word):
         identify(image, "shape/intensity")

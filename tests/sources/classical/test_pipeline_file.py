@@ -7,8 +7,15 @@ from harness.sources.classical import CONFIGURATIONS, Settings
 from harness.sources.classical.pipeline_file import pipeline_text
 
 # As CellProfiler 4.2.8 writes them: number of settings and revision of each module.
-MODULES = {"Images": (3, 2), "Metadata": (15, 6), "NamesAndTypes": (19, 8), "Groups": (3, 2),
-           "IdentifyPrimaryObjects": (34, 15), "ConvertObjectsToImage": (4, 1), "SaveImages": (18, 16)}
+MODULES = {
+    "Images": (3, 2),
+    "Metadata": (15, 6),
+    "NamesAndTypes": (19, 8),
+    "Groups": (3, 2),
+    "IdentifyPrimaryObjects": (34, 15),
+    "ConvertObjectsToImage": (4, 1),
+    "SaveImages": (18, 16),
+}
 
 
 def _modules(text):
@@ -37,18 +44,50 @@ def _identify(configuration, **changed):
 
 def test_the_papers_settings():
     assert _identify("shape/intensity")[:21] == [
-        "DNA", "NucleiShapeIntensity", "10,50", "Yes", "No", "Shape", "Intensity", "10", "7.0", "Yes",
-        "After both thresholding and declumping", "Yes", "Yes", "Continue", "500", "Yes", "12", "Global",
-        "Minimum Cross-Entropy", "1.3488", "1.0"]
+        "DNA",
+        "NucleiShapeIntensity",
+        "10,50",
+        "Yes",
+        "No",
+        "Shape",
+        "Intensity",
+        "10",
+        "7.0",
+        "Yes",
+        "After both thresholding and declumping",
+        "Yes",
+        "Yes",
+        "Continue",
+        "500",
+        "Yes",
+        "12",
+        "Global",
+        "Minimum Cross-Entropy",
+        "1.3488",
+        "1.0",
+    ]
 
 
-@pytest.mark.parametrize("place, value, changed", [
-    (2, "14,60", {"min_diameter": 14, "max_diameter": 60}), (3, "No", {"discard_size": False}),
-    (4, "Yes", {"discard_border": True}), (7, "5", {"seed_smoothing": 5}), (11, "No", {"seed_smoothing": 5}),
-    (8, "4.5", {"suppression": 4.5}), (12, "No", {"suppression": 4.5}), (9, "No", {"low_resolution": False}),
-    (10, "Never", {"fill_holes": "never"}), (13, "Erase", {"max_objects": 40}), (14, "40", {"max_objects": 40}),
-    (19, "2.0", {"threshold_smoothing": 2.0}), (20, "1.1", {"correction": 1.1}),
-    (21, "0.1,0.5", {"bounds": (0.1, 0.5)}), (25, "Yes", {"version": "4", "log_transform": True})])
+@pytest.mark.parametrize(
+    ("place", "value", "changed"),
+    [
+        (2, "14,60", {"min_diameter": 14, "max_diameter": 60}),
+        (3, "No", {"discard_size": False}),
+        (4, "Yes", {"discard_border": True}),
+        (7, "5", {"seed_smoothing": 5}),
+        (11, "No", {"seed_smoothing": 5}),
+        (8, "4.5", {"suppression": 4.5}),
+        (12, "No", {"suppression": 4.5}),
+        (9, "No", {"low_resolution": False}),
+        (10, "Never", {"fill_holes": "never"}),
+        (13, "Erase", {"max_objects": 40}),
+        (14, "40", {"max_objects": 40}),
+        (19, "2.0", {"threshold_smoothing": 2.0}),
+        (20, "1.1", {"correction": 1.1}),
+        (21, "0.1,0.5", {"bounds": (0.1, 0.5)}),
+        (25, "Yes", {"version": "4", "log_transform": True}),
+    ],
+)
 def test_every_setting_is_written(place, value, changed):
     assert _identify("shape/shape", **changed)[place] == value
     assert _identify("shape/shape")[place] != value

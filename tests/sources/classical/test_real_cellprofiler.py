@@ -22,8 +22,7 @@ def _settings(stored):
 
 
 def _name(case):
-    changed = {key: value for key, value in _settings(case["settings"]).__dict__.items()
-               if value != getattr(Settings(), key)}
+    changed = {key: value for key, value in _settings(case["settings"]).__dict__.items() if value != getattr(Settings(), key)}
     return " ".join([case["frame"], *(f"{key}={value}" for key, value in changed.items())])
 
 
@@ -56,8 +55,11 @@ def test_every_label_image_is_equal(version):
     real, different = np.load(file), []
     for field in sorted({key.partition("__")[0] for key in real.files}):
         found = identify_all(_image(data, field), CONFIGURATIONS, Settings(version=VERSIONS[version]))
-        different += [(field, name) for name, labels in found.items()
-                      if not np.array_equal(labels, real[f"{field}__{name.replace('/', '-')}"])]
+        different += [
+            (field, name)
+            for name, labels in found.items()
+            if not np.array_equal(labels, real[f"{field}__{name.replace('/', '-')}"])
+        ]
     assert not different
 
 

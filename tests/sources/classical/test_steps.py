@@ -89,13 +89,15 @@ def test_small_holes_are_filled_unless_large_or_open():
 
 
 @quick
-@given(arrays(np.int8, shapes, elements=st.integers(0, 6)), arrays(np.int32, shapes, elements=st.integers(0, 2)),
-       st.integers(1, 3))
+@given(
+    arrays(np.int8, shapes, elements=st.integers(0, 6)), arrays(np.int32, shapes, elements=st.integers(0, 2)), st.integers(1, 3)
+)
 def test_maxima_are_not_exceeded_within_reach_in_their_region(height, regions, reach):
     rows, columns = np.minimum(height.shape, regions.shape)
     height, regions = height[:rows, :columns].astype(float), regions[:rows, :columns]
-    offsets = np.array([(i, j) for i in range(-reach, reach + 1) for j in range(-reach, reach + 1)
-                        if 0 < i * i + j * j <= reach * reach])
+    offsets = np.array(
+        [(i, j) for i in range(-reach, reach + 1) for j in range(-reach, reach + 1) if 0 < i * i + j * j <= reach * reach]
+    )
     disk = np.add.outer(np.arange(-reach, reach + 1) ** 2, np.arange(-reach, reach + 1) ** 2) <= reach * reach
     expected = np.zeros(height.shape, bool)
     for region in (1, 2):
@@ -133,8 +135,16 @@ def _flood_by_rule(height, seeds, mask):
     age = 0
     while queue:
         _, _, (i, j) = heapq.heappop(queue)
-        for y, x in ((i - 1, j), (i, j - 1), (i, j + 1), (i + 1, j),
-                     (i - 1, j - 1), (i - 1, j + 1), (i + 1, j - 1), (i + 1, j + 1)):
+        for y, x in (
+            (i - 1, j),
+            (i, j - 1),
+            (i, j + 1),
+            (i + 1, j),
+            (i - 1, j - 1),
+            (i - 1, j + 1),
+            (i + 1, j - 1),
+            (i + 1, j + 1),
+        ):
             if 0 <= y < mask.shape[0] and 0 <= x < mask.shape[1] and mask[y, x] and not labels[y, x]:
                 labels[y, x] = labels[i, j]
                 age += 1
@@ -143,7 +153,7 @@ def _flood_by_rule(height, seeds, mask):
 
 
 @quick
-@given(masks, st.integers(0, 2 ** 32 - 1))
+@given(masks, st.integers(0, 2**32 - 1))
 def test_flood_follows_the_rule(mask, seed):
     random = np.random.RandomState(seed)
     height = random.randint(0, 4, mask.shape).astype(float)
@@ -196,7 +206,7 @@ def test_a_hole_between_two_objects_stays():
 def test_objects_within_a_hole_are_absorbed_however_deep():
     labels = np.zeros((13, 13), np.int32)
     for depth, value in enumerate((1, 0, 2, 0, 3)):
-        labels[1 + depth:12 - depth, 1 + depth:12 - depth] = value
+        labels[1 + depth : 12 - depth, 1 + depth : 12 - depth] = value
     np.testing.assert_array_equal(fill_holes(labels)[1:12, 1:12], np.ones((11, 11)))
 
 
@@ -212,12 +222,26 @@ def test_labels_are_numbered_without_gaps_in_order():
     np.testing.assert_array_equal(take(consecutive(keep), labels), _picture(["0203", "2031"]))
 
 
-@pytest.mark.parametrize("wrong", [
-    {"version": "5"}, {"min_diameter": 0}, {"min_diameter": 20, "max_diameter": 10}, {"correction": 0},
-    {"bounds": (0.5, 0.1)}, {"threshold_smoothing": -1}, {"suppression": -2}, {"seed_smoothing": 2.5},
-    {"fill_holes": "sometimes"}, {"log_transform": True}, {"min_diameter": "ten"}, {"correction": float("nan")},
-    {"discard_border": "yes"},
-    {"bounds": (0.5,)}, {"min_diameter": 10.5}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"version": "5"},
+        {"min_diameter": 0},
+        {"min_diameter": 20, "max_diameter": 10},
+        {"correction": 0},
+        {"bounds": (0.5, 0.1)},
+        {"threshold_smoothing": -1},
+        {"suppression": -2},
+        {"seed_smoothing": 2.5},
+        {"fill_holes": "sometimes"},
+        {"log_transform": True},
+        {"min_diameter": "ten"},
+        {"correction": float("nan")},
+        {"discard_border": "yes"},
+        {"bounds": (0.5,)},
+        {"min_diameter": 10.5},
+    ],
+)
 def test_impossible_settings_are_refused_by_name(wrong):
     with pytest.raises(HarnessError, match=next(iter(wrong)).split("_")[-1]):
         Settings(**wrong)

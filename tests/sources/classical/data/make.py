@@ -1,4 +1,4 @@
-"""Makes cellprofiler.npz anew: python tests/classical/data/make.py PYTHON_WITH_CELLPROFILER"""
+"""Makes cellprofiler.npz anew: python tests/classical/data/make.py PYTHON_WITH_CELLPROFILER."""
 
 import json
 import sys
@@ -27,8 +27,12 @@ OTHER_SETTINGS = [
 def frames():
     """Crops of synthetic fields: as they are, with plateaus (a saturated camera), in 8 bits, and as floats."""
     crops = [synthetic_field(2021, index)[0][150:310, 200:392] for index in range(4)]
-    return {"12-bit": crops[0], "saturated": np.minimum(crops[1], 550), "8-bit": (crops[2] >> 3).astype(np.uint8),
-            "float": (crops[3] / 4096).astype(np.float32)}
+    return {
+        "12-bit": crops[0],
+        "saturated": np.minimum(crops[1], 550),
+        "8-bit": (crops[2] >> 3).astype(np.uint8),
+        "float": (crops[3] / 4096).astype(np.float32),
+    }
 
 
 def cases():
