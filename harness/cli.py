@@ -79,10 +79,10 @@ def reproduce(
     scheduler: Scheduler = None,
 ):
     """Run every row of the registry and write the report: the main job."""
-    session = _Session(dataset, data_dir, profile, tracking_uri, file)
-    with session.suite():
-        code = session.run(session.rows, seed or [0], workers, scheduler)
-        session.report(out, predictions=predictions)
+    session = _session(dataset, data_dir, profile, tracking_uri, file)
+    with _suite():
+        code = _run(session, list(session.registry.rows), seed, workers, scheduler)
+        _report(session, out, predictions=predictions)
     raise typer.Exit(code)
 
 
@@ -99,9 +99,9 @@ def run(
     scheduler: Scheduler = None,
 ):
     """Run some rows; a run that is there already is not done again, an interrupted one goes on."""
-    session = _Session(dataset, data_dir, profile, tracking_uri, file)
-    with session.suite():
-        code = session.run(rows, seed or [0], workers, scheduler)
+    session = _session(dataset, data_dir, profile, tracking_uri, file)
+    with _suite():
+        code = _run(session, rows, seed, workers, scheduler)
     raise typer.Exit(code)
 
 
@@ -117,9 +117,9 @@ def report(
     recompute: Annotated[bool, typer.Option("--recompute", help="score the stored predictions again")] = False,
 ):
     """Write the tables and figures of the runs that are in the tracking store."""
-    session = _Session(dataset, data_dir, profile, tracking_uri, file)
-    with session.suite():
-        session.report(out, recompute=recompute, predictions=predictions)
+    session = _session(dataset, data_dir, profile, tracking_uri, file)
+    with _suite():
+        _report(session, out, recompute=recompute, predictions=predictions)
 
 
 @app.command()
@@ -133,7 +133,7 @@ def score(
     as_json: AsJson = False,
 ):
     """Score label images that any tool made, and put them into the tables as an external row."""
-    run = _Session(dataset, data_dir, None, tracking_uri, file).score(name, predictions)
+    run = _session(dataset, data_dir, None, tracking_uri, file).score(name, predictions)
     if as_json:
         print(json.dumps({"row": run.row, "run_id": run.run_id, "dataset": run.dataset, "metrics": run.metrics}, indent=1))
         return
@@ -153,7 +153,7 @@ def list_rows(
     as_json: AsJson = False,
 ):
     """Every row of the registry with the state of its runs."""
-    session = _Session(dataset, data_dir, profile, tracking_uri, file)
+    session = _session(dataset, data_dir, profile, tracking_uri, file)
     results = session.results()
     if as_json:
         print(
@@ -188,7 +188,9 @@ def describe(
     as_json: AsJson = False,
 ):
     """Everything that defines a row: labels, network, schedule, data, versions of the stages."""
-    session = _Session(dataset, data_dir, profile, None, file, connect=False)
+    from harness.experiment.session import prepare
+
+    session = prepare(dataset, data_dir, profile, file)
     spec = session.spec(row, (seed or [0])[0])
     if as_json:
         print(json.dumps(spec.model_dump() | {"spec_hash": spec.hash}, indent=1))
@@ -202,8 +204,6 @@ def describe(
 
 def _definition(spec, dataset, registry):
     """What defines a run, in words."""
-    from harness.sources.labels import settings_of
-
     method = (
         "a U-Net is trained on these labels and predicts the test fields"
         if spec.method == "network"
@@ -212,7 +212,7 @@ def _definition(spec, dataset, registry):
     lines = {
         "row": spec.row,
         "labels": spec.labels,
-        "settings": _listed(settings_of(spec.labels, spec.settings)),
+        "settings": _listed(spec.source.settings | spec.settings),
         "method": f"{spec.method}: {method}",
     }
     if spec.method == "network":
@@ -291,16 +291,17 @@ def label(
     """Make label images of a folder of images; goes on where it was stopped."""
     from harness.apps.jobs import pending
     from harness.apps.labelling import label_files, write_pipeline
+    from harness.sources import open_source
 
-    settings = _settings(set_ or [])
+    labels = open_source(source, _settings(set_ or []))
     if export_pipeline:
-        write_pipeline(source, settings, export_pipeline)
+        write_pipeline(labels, export_pipeline)
         console.print(f"wrote {export_pipeline}")
         return
     if not out:
         raise HarnessError("label needs IMAGES and OUT; for example: harness label consensus images labels")
     files, there = pending(images, out)
-    done = label_files(source, settings, files, out, workers=workers, scheduler=scheduler)
+    done = label_files(labels, files, out, workers=workers, scheduler=scheduler)
     raise typer.Exit(_work_through(source, len(files), there, done))
 
 
@@ -456,105 +457,37 @@ def _lines():
         yield say
 
 
-class _Session:
-    """A registry, a data set, a profile and a tracking store, checked before anything is run."""
+def _session(dataset, data_dir, profile, tracking_uri, file):
+    from harness.experiment.session import connect, prepare
 
-    def __init__(self, dataset, data_dir, profile, tracking_uri, file, connect=True):
-        from harness.datasets import is_folder, open_dataset
-        from harness.experiment.registry import check_profile, load_registry
+    return connect(prepare(dataset, data_dir, profile, file), tracking_uri)
 
-        self.registry = load_registry(file)
-        self.rows = list(self.registry.rows)
-        self.profile = check_profile(profile or ("quick" if dataset == "synthetic" else "cpu"))
-        self.dataset = open_dataset(dataset, data_dir)
-        self.folder = Path(dataset) if is_folder(dataset) else None
-        if connect:
-            from harness.experiment import tracking
 
-            tracking.connect(tracking_uri)
-            self._add_external()
+def _suite():
+    """Within it, what is done belongs to the run of `mlflow run`, if that started this program."""
+    from harness.experiment import tracking
 
-    def _add_external(self):
-        """The registry has the rows of its file, and those that `harness score` added, as they were scored last."""
-        from harness.experiment.registry import EXTERNAL, external
+    return tracking.suite()
 
-        scored = [run for run in self.runs(EXTERNAL) if run.state == "finished"]
-        for run in reversed(scored):
-            self.registry = external(self.registry, run.row, run.tags["harness.labels"], run.params["settings.digest"])
 
-    def suite(self):
-        """Within it, what is done belongs to the run of `mlflow run`, if that started this program."""
-        from harness.experiment import tracking
+def _run(session, rows, seeds, workers, scheduler):
+    """Run rows x seeds and show how it goes; returns the exit code."""
+    code = 0
+    with _lines() as say:
+        for outcome in session.run(rows, seeds or [0], say, workers, scheduler):
+            if outcome.failure:
+                errors.print(f"[red]harness:[/red] {outcome.spec.name}: {escape(outcome.failure)}")
+                code = 2 if outcome.refused else code or 1
+    return code
 
-        return tracking.suite()
 
-    def spec(self, row, seed):
-        from harness.experiment.registry import resolve
+def _report(session, out, **options):
+    from harness import report
+    from harness.experiment import tracking
 
-        return resolve(self.registry, row, self.profile, self.dataset, seed)
-
-    def specs(self, row, seeds):
-        """A row's specs; a classical row has nothing random in it, so one says it all."""
-        first = self.spec(row, seeds[0])
-        return [first, *(self.spec(row, seed) for seed in seeds[1:] if first.method == "network")]
-
-    def run(self, rows, seeds, workers, scheduler):
-        """Run rows x seeds, going on where one fails; returns the exit code."""
-        from harness.experiment import runner
-
-        specs = [spec for row in rows for spec in self.specs(row, seeds)]
-        self._keep_splits()
-        code = 0
-        with _lines() as say:
-            for outcome in runner.run_all(specs, self.dataset, say, workers, scheduler):
-                if outcome.failure:
-                    errors.print(f"[red]harness:[/red] {outcome.spec.name}: {escape(outcome.failure)}")
-                    code = 2 if outcome.refused else code or 1
-        return code
-
-    def score(self, name, predictions):
-        """Score a folder of label images as the row `name`; returns the run."""
-        from harness.experiment import runner, tracking
-        from harness.experiment.registry import external
-
-        self.registry = external(self.registry, name, f"folder:{predictions}")
-        spec = self.spec(name, 0)
-        self._keep_splits()
-        parent = tracking.row_run(spec)
-        try:
-            runner.run(spec, self.dataset, lambda *_, **__: None, parent)
-        finally:
-            tracking.summarise(parent)
-        return tracking.find(spec.hash)
-
-    def _keep_splits(self):
-        from harness.datasets import keep_splits
-
-        if self.folder:
-            keep_splits(self.dataset, self.folder)
-
-    def runs(self, *profiles):
-        from harness.experiment import tracking
-
-        return [run for profile in profiles for run in tracking.runs_of_profile(profile) if run.dataset == self.dataset.name]
-
-    def results(self):
-        """Every row with its runs, as the report would judge them."""
-        from harness.experiment.registry import EXTERNAL, unavailable
-        from harness.report.results import collect
-
-        runs = self.runs(self.profile, EXTERNAL)
-        return collect(self.registry, self.spec, runs, unavailable(self.registry, self.dataset))
-
-    def report(self, out, **options):
-        from harness import report
-        from harness.experiment import tracking
-        from harness.experiment.registry import EXTERNAL
-
-        runs = self.runs(self.profile, EXTERNAL)
-        report.write(self.registry, self.spec, self.dataset, self.profile, runs, out, **options)
-        tracking.log_report(out)
-        console.print(f"wrote {out / 'report.md'}")
+    report.write(session.registry, session.spec, session.dataset, session.profile, session.runs(), out, **options)
+    tracking.log_report(out)
+    console.print(f"wrote {out / 'report.md'}")
 
 
 def _state(result):

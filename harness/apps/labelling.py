@@ -6,20 +6,16 @@ from pathlib import Path
 from harness.apps.jobs import make_folder, write_label_image
 from harness.core.errors import HarnessError
 from harness.core.parallel import over_fields
-from harness.datasets import field_name, read_image
-from harness.sources.labels import check_source, label_field, pipeline
-from harness.sources.stored_labels import is_folder
+from harness.datasets import Field, field_name, read_image
 
 
-def label_files(source, settings, files, out, **where):
+def label_files(source, files, out, **where):
     """Write `OUT/<stem>.tif`, one label image per image; `consensus` adds `<stem>_ignore.tif`.
 
     Parameters
     ----------
-    source : str
-        A label source that looks at the image; see `harness.sources.labels.sources`.
-    settings : dict
-        Settings of the source that differ from its defaults.
+    source : harness.sources.LabelSource
+        One that looks at the image.
     files : list of Path
         See `harness.apps.jobs.pending`.
     out : path-like
@@ -31,18 +27,17 @@ def label_files(source, settings, files, out, **where):
     (str, int, str or None)
         File name, number of nuclei, and what was wrong with the file, if something was.
     """
-    if source == "manual" or is_folder(source):
-        raise HarnessError(f"{source} labels are not made from images; choose cellprofiler:<seeds>/<lines> or consensus")
-    check_source(source, settings)
+    if not source.from_images:
+        raise HarnessError(f"{source.name} labels are not made from images; choose cellprofiler:<seeds>/<lines> or consensus")
     make_folder(out)
     if files:
-        yield from over_fields(partial(_label_file, source, settings, Path(out).resolve()), files, **where)
+        yield from over_fields(partial(_label_file, source, Path(out).resolve()), files, **where)
 
 
-def _label_file(source, settings, out, file):
+def _label_file(source, out, file):
     try:
-        labels, ignore = label_field(source, settings, read_image(file), None)
-        if source == "consensus":
+        labels, ignore = source.label(Field(file.name, lambda _: read_image(file), lambda _: None))
+        if source.masks:
             write_label_image(out / f"{field_name(file.name)}_ignore.tif", ignore)
         write_label_image(out / f"{field_name(file.name)}.tif", labels)
     except HarnessError as error:
@@ -50,9 +45,9 @@ def _label_file(source, settings, out, file):
     return file.name, int(labels.max()), None
 
 
-def write_pipeline(source, settings, file):
-    """Write the CellProfiler pipeline of a source; see `harness.sources.labels.pipeline`."""
-    text = pipeline(source, settings)
+def write_pipeline(source, file):
+    """Write the CellProfiler pipeline of a source; see `harness.sources.LabelSource.pipeline`."""
+    text = source.pipeline()
     try:
         Path(file).write_text(text, encoding="utf-8")
     except OSError as error:

@@ -4,14 +4,16 @@ from pathlib import Path
 
 from harness.core.errors import HarnessError
 from harness.datasets.bbbc039 import open_bbbc039
-from harness.datasets.dataset import SPLITS, DataSet
+from harness.datasets.dataset import SPLITS, DataSet, Field
 from harness.datasets.folder import keep_splits, open_folder, problems, unused, write_folder
 from harness.datasets.pixels import field_name, image_files, read_image, read_nuclei
 from harness.datasets.synthetic import open_synthetic
 
 __all__ = [
+    "BUILT_IN",
     "SPLITS",
     "DataSet",
+    "Field",
     "field_name",
     "image_files",
     "is_folder",
@@ -26,9 +28,12 @@ __all__ = [
 ]
 
 
+BUILT_IN = ("synthetic", "bbbc039")
+
+
 def is_folder(dataset: str) -> bool:
     """Whether a data set is named by its folder, not by a name that is built in."""
-    return dataset not in ("synthetic", "bbbc039") and Path(dataset).is_dir()
+    return dataset not in BUILT_IN and Path(dataset).is_dir()
 
 
 def open_dataset(dataset: str, data_dir: Path | None = None) -> DataSet:

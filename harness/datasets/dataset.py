@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,32 @@ import numpy as np
 from harness.core.errors import HarnessError
 
 SPLITS = ("training", "validation", "test")
+
+
+@dataclass(frozen=True)
+class Field:
+    """A field of view; its pixels are read when they are first looked at.
+
+    Attributes
+    ----------
+    name : str
+    read_image, read_nuclei : callable
+        See `DataSet`.
+    """
+
+    name: str
+    read_image: Callable[[str], np.ndarray]
+    read_nuclei: Callable[[str], np.ndarray | None]
+
+    @cached_property
+    def image(self) -> np.ndarray:
+        """Intensities as stored, (H, W)."""
+        return self.read_image(self.name)
+
+    @cached_property
+    def nuclei(self) -> np.ndarray | None:
+        """Annotated nuclei as (H, W) int32 label image; None where there is no annotation."""
+        return self.read_nuclei(self.name)
 
 
 @dataclass(frozen=True)
@@ -40,6 +67,10 @@ class DataSet:
     read_image: Callable[[str], np.ndarray]
     read_nuclei: Callable[[str], np.ndarray | None]
     unannotated: frozenset[str] = frozenset()
+
+    def field(self, name: str) -> Field:
+        """The field of a name."""
+        return Field(name, self.read_image, self.read_nuclei)
 
 
 def digest_of(files: Iterable[tuple[str, str]]) -> str:

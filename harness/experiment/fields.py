@@ -3,46 +3,35 @@
 Worker processes import this module, so nothing here needs MLflow or Keras.
 """
 
+from collections.abc import Callable
+
+import numpy as np
+
 from harness.core.errors import HarnessError
+from harness.datasets import DataSet
 from harness.method import tiles
 from harness.method.classmap import training_map
 from harness.scoring import evaluation
-from harness.sources import stored_labels
-from harness.sources.labels import label_field
+from harness.sources import LabelSource
 
 
-def labels_of(dataset, source, settings, name):
-    """Label image and ignore mask that a label source gives a field; see `harness.sources.labels.label_field`."""
+def labels_of(dataset: DataSet, source: LabelSource, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Label image and ignore mask that a label source gives a field; see `LabelSource.label`."""
     try:
-        if stored_labels.is_folder(source):
-            return stored_labels.read(source, name, dataset.read_image(name).shape)
-        nuclei = dataset.read_nuclei(name) if source == "manual" else None
-        return label_field(source, settings, dataset.read_image(name), nuclei)
+        return source.label(dataset.field(name))
     except HarnessError as error:
         raise HarnessError(f"{dataset.name}: field {name}: {error}") from error
 
 
-def tiles_of(dataset, source, settings, name):
+def tiles_of(dataset: DataSet, source: LabelSource, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Tiles of a field and their class maps for training: two (N, S, S) arrays."""
-    labels, ignore = labels_of(dataset, source, settings, name)
+    labels, ignore = labels_of(dataset, source, name)
     return tiles.cut(dataset.read_image(name)), tiles.cut(training_map(labels, ignore))
 
 
-def score(dataset, name, prediction):
-    """Score a field.
-
-    Parameters
-    ----------
-    dataset : DataSet
-    name : str
-        Of the field.
-    prediction : callable
-        Makes the `evaluation.Prediction`: post-processing is done here, in the worker.
-
-    Returns
-    -------
-    tuple
-        The prediction, and its `evaluation.Scores`.
-    """
-    prediction = prediction()
-    return prediction, evaluation.score_field(prediction, dataset.read_nuclei(name))
+def score(
+    dataset: DataSet, name: str, prediction: Callable[[], evaluation.Prediction]
+) -> tuple[evaluation.Prediction, evaluation.Scores]:
+    """Score a field; the post-processing that `prediction` does is done here, in the worker."""
+    predicted = prediction()
+    return predicted, evaluation.score_field(predicted, dataset.read_nuclei(name))

@@ -1,46 +1,36 @@
 """The experiment registry: rows, tables and profiles read from TOML, and what a row comes to when it is run."""
 
-import hashlib
-import json
 import re
 import tomllib
 from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from harness.core.errors import HarnessError
 from harness.experiment import stages
-from harness.sources.stored_labels import FOLDER, digest, is_folder, located, stored
+from harness.experiment.spec import DIGEST, Network, Profile, Spec, Strict, source_of
+from harness.network.start import backend
+from harness.sources import LabelSource, open_source
 
 EXTERNAL = "external"  # method of rows that are scored and not run, and the profile of them all
-SOURCE_STAGES = {"cellprofiler": ("classical",), "consensus": ("classical",), "folder": ("folder",)}
-
-# What every spec meant before it had these keys; left out of hashes, so that finished runs keep theirs.
-IMPLIED = {"loss": ("dice", None)}
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Network(_Strict):
-    """Widths of the U-Net."""
-
-    base: int = Field(16, gt=0)
-    last: int = Field(32, gt=0)
-
-
-class Row(_Strict):
+class Row(Strict):
     """One line of a table."""
 
     title: str
     method: Literal["network", "classical"]
     labels: str
-    settings: dict[str, str | float | int | bool | list] = {}
+    settings: dict[str, str | float | int | bool | list] = Field(default_factory=dict)
     network: Network | None = None
     loss: Literal["log-dice", "dice"] = "log-dice"
+
+    @property
+    def source(self) -> LabelSource:
+        """The label source of the row."""
+        return source_of(self.labels, self.settings)
 
 
 class External(Row):
@@ -49,36 +39,21 @@ class External(Row):
     method: Literal["external"] = "external"
 
 
-class Table(_Strict):
+class Table(Strict):
     """Rows x metrics with the published values, in the order of the metrics."""
 
     title: str
     metrics: list[Literal["dice_nuclei", "dice_separations", "jaccard", "jaccard_equal"]] = Field(min_length=1)
-    published: dict[str, list[float]] = {}
+    published: dict[str, list[float]] = Field(default_factory=dict)
 
 
-class Profile(_Strict):
-    """How much work a network row is given, and how it is computed."""
-
-    epochs: int = Field(gt=0)
-    steps_per_epoch: int = Field(gt=0)
-    batch: int = Field(gt=0)
-    learning_rate: float = Field(gt=0, lt=1)
-    decay: Literal["constant", "cosine"]
-    warmup_steps: int = Field(ge=0)
-    validation_tiles: int = Field(ge=0)
-    augmented_validation: bool
-    threads: int = Field(gt=0)
-    precision: Literal["float32", "bfloat16"]
-
-
-class Registry(_Strict):
+class Registry(Strict):
     """The rows and tables of one registry file; `dataset` is the one that the published values belong to."""
 
     dataset: str | None = None
     network: Network = Network()
     rows: dict[str, Row] = Field(min_length=1)
-    tables: dict[str, Table] = {}
+    tables: dict[str, Table] = Field(default_factory=dict)
 
     def published(self, row, dataset):
         """The published values of a row by metric; none on a data set they are not of."""
@@ -87,63 +62,8 @@ class Registry(_Strict):
         return {
             metric: value
             for table in self.tables.values()
-            for metric, value in zip(table.metrics, table.published.get(row, []), strict=True)
+            for metric, value in zip(table.metrics, table.published.get(row, []), strict=False)
         }
-
-
-class Spec(_Strict):
-    """Everything that defines one run: a row under a profile, on a data set, with a seed.
-
-    Two runs with the same `hash` give the same result; the seeds of a row share its `row_hash`. `training_hash` leaves
-    out what only scoring depends on, so that a network is not trained again when a metric changes.
-    """
-
-    row: str
-    title: str
-    method: str
-    labels: str
-    settings: dict
-    network: Network | None
-    loss: str | None = None
-    profile: str
-    schedule: Profile | None
-    dataset: str
-    digest: str
-    seed: int
-    versions: dict[str, int]
-
-    @property
-    def name(self):
-        """What people call the run."""
-        return f"{self.row} (seed {self.seed})"
-
-    @property
-    def hash(self):
-        """Of everything that decides the result."""
-        return _digest(self._content("title"))
-
-    @property
-    def row_hash(self):
-        """Of everything but the seed."""
-        return _digest(self._content("title", "seed"))
-
-    @property
-    def training_hash(self):
-        """Of what decides the trained weights."""
-        trained = stages.versions_of(_stages_of(self.labels) + stages.TRAINING)
-        versions = {stage: version for stage, version in self.versions.items() if stage in trained}
-        return _digest(self._content("title", "row", "method", "profile") | {"versions": stages.identifying(versions)})
-
-    def _content(self, *left_out):
-        """Of a folder of labels the content counts, whose digest is a setting, not the path."""
-        spec = self.model_dump(exclude=set(left_out))
-        spec = {key: value for key, value in spec.items() if value not in IMPLIED.get(key, ())}
-        spec["versions"] = stages.identifying(self.versions)
-        return spec | {"labels": "folder"} if is_folder(self.labels) else spec
-
-
-def _digest(value):
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def load_registry(path=None):
@@ -215,15 +135,17 @@ def resolve(registry, row, profile, dataset, seed):
     entry, schedule = registry.rows[row], load_profiles()[check_profile(profile)]
     learns = entry.method == "network"
     profile = EXTERNAL if entry.method == EXTERNAL else profile
-    used = _stages_of(entry.labels) + stages.SCORING + (stages.TRAINING + stages.PREDICTION) * learns
+    source = entry.source
+    used = source.stages + stages.SCORING + (stages.TRAINING + stages.PREDICTION) * learns
     return Spec(
         row=row,
         title=entry.title,
         method=entry.method,
-        labels=located(entry.labels),
-        settings=_settings(entry, dataset),
+        labels=source.name,
+        settings=_settings(entry, source, dataset),
         network=(entry.network or registry.network) if learns else None,
         loss=entry.loss if learns else None,
+        backend=backend() if learns else None,
         profile=profile,
         schedule=schedule if learns else None,
         dataset=dataset.name,
@@ -233,11 +155,10 @@ def resolve(registry, row, profile, dataset, seed):
     )
 
 
-def _settings(entry, dataset):
-    """A row's settings; changed labels in a folder make another run, so what they are is one of them."""
-    if not is_folder(entry.labels) or entry.settings:
-        return entry.settings
-    return {"digest": digest(entry.labels, [name for names in dataset.splits.values() for name in names])}
+def _settings(entry, source, dataset):
+    """A row's settings; what its labels are made of besides the data set is one of them, since changed it makes another run."""
+    digest = None if DIGEST in entry.settings else source.digest(dataset)
+    return entry.settings | ({DIGEST: digest} if digest else {})
 
 
 def external(registry, name, labels, digest=None):
@@ -262,7 +183,7 @@ def external(registry, name, labels, digest=None):
         raise HarnessError(f"'{name}' cannot name a row; take letters, digits, '-', '_' and '.'")
     if name in registry.rows and registry.rows[name].method != EXTERNAL:
         raise HarnessError(f"'{name}' is a row of the registry; call the external one something else")
-    row = External(title=f"{name} (external)", labels=labels, settings={"digest": digest} if digest else {})
+    row = External(title=f"{name} (external)", labels=labels, settings={DIGEST: digest} if digest else {})
     return registry.model_copy(update={"rows": registry.rows | {name: row}})
 
 
@@ -280,15 +201,11 @@ def not_available(row, dataset):
         What is missing and where, in words; None if the row can be run. Nothing is read.
     """
     for split in ("training", "validation") if row.method == "network" else ("test",):
-        names = dataset.splits[split]
-        if not names:
+        if not dataset.splits[split]:
             return f"{dataset.name} has no {split} fields; name some in its split list"
-        bare, what = _unlabelled(row.labels, names, dataset)
-        if bare:
-            return (
-                f"{len(bare)} {split} fields of {dataset.name} have no {what}, {bare[0]} the first; "
-                "add them, or do without this row"
-            )
+        missing = row.source.missing(dataset, split)
+        if missing:
+            return missing
     return None
 
 
@@ -296,16 +213,6 @@ def unavailable(registry, dataset):
     """The rows of a registry that a data set has not all for: id to what is missing, see `not_available`."""
     reasons = {row: not_available(entry, dataset) for row, entry in registry.rows.items()}
     return {row: why for row, why in reasons.items() if why}
-
-
-def _unlabelled(source, names, dataset):
-    if is_folder(source):
-        return [name for name in names if not stored(source, name)], f"label image in {source.removeprefix(FOLDER)}"
-    return [name for name in names if source == "manual" and name in dataset.unannotated], "mask"
-
-
-def _stages_of(source):
-    return SOURCE_STAGES.get(source.split(":")[0], ())
 
 
 def _check_name(kind, name, known):
@@ -318,15 +225,13 @@ def _listed(names):
 
 
 def _check_source(row, where):
-    from harness.sources import labels
-
     try:
-        labels.check_source(row.labels, row.settings)
+        source = open_source(row.labels, row.settings)
     except HarnessError as error:
         raise HarnessError(f"{where}.labels: {error}") from error
-    if row.method == "classical" and row.labels == "manual":
+    if row.method == "classical" and source.is_truth:
         raise HarnessError(
-            f"{where}.labels: manual labels are what rows are scored against; "
+            f"{where}.labels: {source.name} labels are what rows are scored against; "
             "a classical row needs a label source that looks at the image"
         )
 

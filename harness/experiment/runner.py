@@ -15,7 +15,8 @@ from harness.core import parallel
 from harness.core.errors import HarnessError
 from harness.core.parallel import over_fields
 from harness.experiment import fields, tracking
-from harness.experiment.registry import Spec, not_available
+from harness.experiment.registry import not_available
+from harness.experiment.spec import Spec
 from harness.method import tiles
 from harness.method.classmap import SEPARATION
 from harness.network.start import load_backend
@@ -133,7 +134,7 @@ def run(spec, dataset, say, parent):
     HarnessError
         The data set lacks what the row needs, or a file of it is bad.
     """
-    finished = tracking.find(spec.hash)
+    finished = tracking.find(spec)
     if finished:
         say(f"done before, run {finished.run_id[:8]}")
         return finished.run_id
@@ -161,7 +162,7 @@ def _identify(spec, dataset, timings, say):
     names = dataset.splits["test"]
     say(f"{spec.labels}: {len(names)} fields")
     with _timed(timings, "labels"):
-        labels = list(over_fields(partial(fields.labels_of, dataset, spec.labels, spec.settings), names))
+        labels = list(over_fields(partial(fields.labels_of, dataset, spec.source), names))
     return [partial(evaluation.from_labels, labelled) for labelled, _ in labels]
 
 
@@ -186,7 +187,7 @@ def labelled_tiles(dataset, split, spec):
     """Tiles of a split with the class maps that the spec's label source gives them; a `TileSet`."""
     from harness.network.training import TileSet
 
-    make = partial(fields.tiles_of, dataset, spec.labels, spec.settings)
+    make = partial(fields.tiles_of, dataset, spec.source)
     images, class_maps = zip(*over_fields(make, dataset.splits[split]), strict=True)
     return TileSet(np.concatenate(images), np.concatenate(class_maps))
 
@@ -218,7 +219,7 @@ def _train(spec, training, validation, say):
         Schedule(**schedule.model_dump()),
         spec.network.model_dump(),
         spec.seed,
-        STATES / spec.training_hash,
+        _states(spec),
         spec.loss,
         on_epoch,
         on_step,
@@ -233,6 +234,12 @@ def _train(spec, training, validation, say):
         lambda folder: pd.DataFrame(history).to_csv(folder / "history.csv", index=False),
     )
     return model, history, best["epoch"]
+
+
+def _states(spec):
+    """The folder of a training's states, also where an earlier version named it."""
+    folders = [STATES / name for name in spec.training_hashes()]
+    return next((folder for folder in folders if folder.exists()), folders[0])
 
 
 def _predict(model, image):

@@ -154,7 +154,7 @@ def row_run(spec):
 
     Parameters
     ----------
-    spec : harness.experiment.registry.Spec
+    spec : harness.experiment.spec.Spec
         Of any seed.
 
     Returns
@@ -163,10 +163,10 @@ def row_run(spec):
         Run id, for `record` and `summarise`.
     """
     client = mlflow.MlflowClient()
-    found = next(_search(f"tags.`{TAG}row_hash` = '{spec.row_hash}'"), None)
+    found = next(_tagged("row_hash", spec.hashes("seed")), None)
     run_id = found.info.run_id if found else _new_row_run(spec)
     client.update_run(run_id, status="RUNNING")
-    known = find(spec.hash)
+    known = find(spec)
     if known and PARENT not in known.tags:  # of a harness that had no runs of rows
         client.set_tag(known.run_id, PARENT, run_id)
     return run_id
@@ -200,7 +200,7 @@ def record(spec, parent):
 
     Parameters
     ----------
-    spec : harness.experiment.registry.Spec
+    spec : harness.experiment.spec.Spec
     parent : str
         Id of the row's run, see `row_run`.
 
@@ -208,7 +208,7 @@ def record(spec, parent):
     ------
     mlflow.ActiveRun
     """
-    interrupted = find(spec.hash, RESUMABLE)
+    interrupted = find(spec, RESUMABLE)
     tags = _tags(spec, ("row", "seed", "profile", "dataset", "labels", "method", "digest"))
     tags |= {f"{TAG}spec_hash": spec.hash, PARENT: parent}
     tags |= {f"{TAG}{key}": value for key, value in machine().items()}
@@ -297,7 +297,7 @@ def log_model(model, spec, image):
     ----------
     model : keras.Model
         From normalised tiles to class probabilities.
-    spec : harness.experiment.registry.Spec
+    spec : harness.experiment.spec.Spec
     image : (H, W) ndarray
         A field, of which a corner is kept as the example of an input.
     """
@@ -375,10 +375,16 @@ def load_network(uri):
             ) from error
 
 
-def find(spec_hash, states=("finished",)):
+def find(spec, states=("finished",)):
     """The newest run of a spec in one of the given states, in whatever experiment; None if there is none."""
-    found = [run for run in runs(f"tags.`{TAG}spec_hash` = '{spec_hash}'") if run.state in states]
+    found = [run for run in map(_run, _tagged("spec_hash", spec.hashes())) if run.state in states]
     return found[0] if found else None
+
+
+def _tagged(tag, values):
+    """Runs one of whose tags is one of some values; MLflow's search knows no such thing of tags."""
+    for value in values:
+        yield from _search(f"tags.`{TAG}{tag}` = '{value}'")
 
 
 def runs(filter_string=OF_SEEDS):

@@ -12,9 +12,9 @@ import pandas as pd
 from harness.core.errors import HarnessError
 from harness.experiment import tracking
 from harness.experiment.registry import unavailable
+from harness.experiment.results import METRICS, collect, read_all, runs_of, same_hash, stack
 from harness.report import claims, html, markdown, tables
 from harness.report.rescoring import rescore_all, same_prediction
-from harness.report.results import METRICS, collect, read_all, runs_of, same_hash, stack
 from harness.scoring import objects
 
 __all__ = ["write"]

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from harness.report.results import METRICS
+from harness.experiment.results import METRICS
 from harness.report.statistics import interval, paired_test
 from harness.report.tables import learned_from
 

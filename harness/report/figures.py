@@ -11,10 +11,10 @@ from scipy.ndimage import binary_dilation, uniform_filter
 from skimage.segmentation import find_boundaries
 
 from harness.experiment import tracking
+from harness.experiment.results import METRICS, read_all
 from harness.method.classmap import NUCLEUS, SEPARATION, class_map
 from harness.method.postprocess import postprocessing_steps
 from harness.report.architecture import architecture
-from harness.report.results import METRICS, read_all
 from harness.report.statistics import interval
 from harness.scoring.mismatches import KINDS, classify
 

@@ -10,8 +10,8 @@ from imageio.v3 import imread
 from harness.core.errors import HarnessError
 from harness.core.parallel import over_fields
 from harness.experiment import stages, tracking
+from harness.experiment.results import runs_of
 from harness.method.postprocess import nuclei_from_class_map
-from harness.report.results import runs_of
 from harness.scoring import evaluation
 
 

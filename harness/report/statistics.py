@@ -32,7 +32,7 @@ def bootstrap(terms):
     Parameters
     ----------
     terms : DataFrame
-        Columns `above` and `below`, index seed and field; see `harness.report.results.ratios`.
+        Columns `above` and `below`, index seed and field; see `harness.experiment.results.ratios`.
 
     Returns
     -------

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from harness.report.results import ratios, runs_of
+from harness.experiment.results import ratios, runs_of
 from harness.report.statistics import bootstrap, interval
 from harness.scoring.metrics import PROTOCOLS
 

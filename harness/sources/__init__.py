@@ -1,1 +1,38 @@
-"""Label sources: where the label images for training come from."""
+"""Label sources: where the label images for training, and the predictions of classical rows, come from.
+
+A new one is a module with a subclass of `LabelSource`, and its line in `FAMILIES`.
+"""
+
+from typing import Any
+
+from harness.core.errors import HarnessError
+from harness.sources.base import LabelSource
+from harness.sources.cellprofiler import CellProfiler, Consensus
+from harness.sources.folder import Folder
+from harness.sources.manual import Manual
+
+__all__ = ["FAMILIES", "LabelSource", "open_source"]
+
+FAMILIES: dict[str, type[LabelSource]] = {kind.family: kind for kind in (Manual, CellProfiler, Consensus, Folder)}
+
+
+def open_source(name: str, changed: dict[str, Any] | None = None) -> LabelSource:
+    """The label source of a name, as registries and commands have it.
+
+    Parameters
+    ----------
+    name : str
+        A family, or `family:argument`.
+    changed : dict, optional
+        Settings that differ from the source's defaults.
+
+    Raises
+    ------
+    HarnessError
+        Unknown source, unknown setting or a setting that is out of its range.
+    """
+    family, _, argument = name.partition(":")
+    if family not in FAMILIES:
+        choices = ", ".join(choice for kind in FAMILIES.values() for choice in kind.choices)
+        raise HarnessError(f"unknown label source '{name}'; expected one of {choices}")
+    return FAMILIES[family].named(argument, changed or {})

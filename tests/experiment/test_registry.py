@@ -92,7 +92,7 @@ def test_unknown_names_are_refused_with_the_known_ones(row, profile, said):
 
 
 def test_the_hash_changes_with_whatever_decides_the_result():
-    spec = registry.resolve(PAPER, "network-manual", "cpu", DATASET, 0)
+    spec = registry.resolve(PAPER, "network-shape-intensity", "cpu", DATASET, 0)
     others = [
         spec.model_copy(update={key: value})
         for key, value in [

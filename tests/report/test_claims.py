@@ -3,8 +3,8 @@ import pandas as pd
 import pytest
 
 from harness.experiment.registry import Registry
+from harness.experiment.results import METRICS, RowResults
 from harness.report.claims import Evidence, check
-from harness.report.results import METRICS, RowResults
 from harness.report.statistics import bootstrap
 
 FIELDS = 20

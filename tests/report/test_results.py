@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from harness.report.results import collect, ratios, read_all
+from harness.experiment.results import collect, ratios, read_all
 from harness.scoring import evaluation
 
 

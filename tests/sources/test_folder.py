@@ -10,9 +10,9 @@ import tifffile
 from imageio.v3 import imwrite
 
 from harness.core.errors import HarnessError
-from harness.datasets import open_dataset
+from harness.datasets import Field, open_dataset
 from harness.experiment import registry
-from harness.sources import labels, stored_labels
+from harness.sources import Folder, open_source
 
 LABELS = np.zeros((20, 30), np.uint16)
 LABELS[2:8, 3:9], LABELS[8:12, 3:9] = 1, 2
@@ -20,6 +20,10 @@ ROW = (
     '[rows.theirs]\ntitle = "Theirs"\nmethod = "{method}"\nlabels = "folder:{folder}"\n'
     '[tables.t]\ntitle = "T"\nmetrics = ["dice_nuclei", "jaccard"]\n'
 )
+
+
+def field(name, shape=LABELS.shape):
+    return Field(name, lambda _: np.zeros(shape, np.uint16), lambda _: None)
 
 
 def write(path, method, folder):
@@ -35,32 +39,31 @@ def test_the_names_that_tools_give(tmp_path, name):
             imwrite(tmp_path / name / f"{id_}.png", (id_ == LABELS).astype(np.uint8) * 255)
     else:
         (tifffile.imwrite if "tif" in name else imwrite)(tmp_path / name, LABELS)
-    found, ignored = stored_labels.read(f"folder:{tmp_path}", "a", LABELS.shape)
+    found, ignored = Folder(str(tmp_path)).label(field("a"))
     np.testing.assert_array_equal(found, LABELS)
     assert not ignored.any() and ignored.shape == LABELS.shape
-    assert stored_labels.stored(f"folder:{tmp_path}", "b") is None
+    assert Folder(str(tmp_path)).file("b") is None
 
 
 def test_what_harness_label_wrote_is_the_source_it_was_made_by(harness, fields, tmp_path):
     assert harness("label", "consensus", fields / "images", "consensus", "--workers", 1)[0] == 0
-    dataset = open_dataset(str(fields))
+    dataset, stored = open_dataset(str(fields)), open_source(f"folder:{tmp_path / 'consensus'}")
+    ignored = 0
     for name in dataset.splits["training"]:
-        image = dataset.read_image(name)
-        there = stored_labels.read(f"folder:{tmp_path / 'consensus'}", name, image.shape)
-        for found, expected in zip(there, labels.label_field("consensus", {}, image, None), strict=True):
+        there = stored.label(dataset.field(name))
+        for found, expected in zip(there, open_source("consensus").label(dataset.field(name)), strict=True):
             np.testing.assert_array_equal(found, expected)
-    assert any(
-        stored_labels.read(f"folder:{tmp_path / 'consensus'}", name, image.shape)[1].any() for name in dataset.splits["training"]
-    )
+        ignored += there[1].sum()
+    assert ignored
 
 
 def test_labels_of_another_size_or_there_twice_are_refused(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", LABELS)
     with pytest.raises(HarnessError, match="a.tif: is 20x30 px, but its image 20x31 px"):
-        stored_labels.read(f"folder:{tmp_path}", "a", (20, 31))
+        Folder(str(tmp_path)).label(field("a", (20, 31)))
     imwrite(tmp_path / "a.png", LABELS)
     with pytest.raises(HarnessError, match="a.png: is a second label image of a beside a.tif"):
-        stored_labels.stored(f"folder:{tmp_path}", "a")
+        Folder(str(tmp_path)).file("a")
 
 
 def test_the_hash_follows_the_labels_and_not_where_they_are(tmp_path, monkeypatch):
@@ -101,7 +104,7 @@ def test_a_row_of_stored_labels_scores_like_the_row_that_made_them_until_they_ch
 def test_rows_whose_labels_are_missing_are_listed_and_refused(harness, fields, tmp_path):
     own = write(tmp_path / "own.toml", "network", "nowhere")
     code, out, _ = harness("list", "--dataset", fields, "--file", own)
-    assert code == 0 and "theirs: not available, 3 training fields of small have no label image in nowhere" in out
+    assert code == 0 and f"theirs: not available, 3 training fields of small have no label image in {tmp_path / 'nowhere'}" in out
     code, _, err = harness("run", "theirs", "--dataset", fields, "--file", own, "--profile", "smoke")
     assert code == 2 and "not available, 3 training fields" in err and err.count("\n") == 1
     assert harness("label", "folder:x", fields / "images", "out")[0] == 2
