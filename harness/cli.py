@@ -398,10 +398,10 @@ def bench(
         return open_dataset(dataset, data_dir)
 
     measure = {
-        "classical": lambda: timing.classical(data(), fields, cellprofiler),
-        "scoring": lambda: timing.scoring(data(), fields),
-        "train": timing.train,
-        "infer": timing.infer,
+        "classical": lambda: timing.time_classical(data(), fields, cellprofiler),
+        "scoring": lambda: timing.time_scoring(data(), fields),
+        "train": timing.time_training,
+        "infer": timing.time_inference,
     }
     measured = [line for part in parts or timing.PARTS for line in measure[part]()]
     if as_json:

@@ -21,7 +21,7 @@ def test_training_and_inference_are_timed_by_the_tile(monkeypatch):
     monkeypatch.setattr(training_bench, "_loops", lambda *_: [loops[0], loops[-1]])
     monkeypatch.setattr(bench.tiles, "SIZE", 32)
     monkeypatch.setattr(bench, "NETWORK", {"base": 2, "last": 2})
-    measured = bench.train() + bench.infer()
+    measured = bench.time_training() + bench.time_inference()
     what = [line.what for line in measured]
     assert what[:2] == ["training, plain Keras Model.fit", "training, this loop"] and what[-1] == "inference"
     assert "training, 2 rows side by side, a thread each, bfloat16" in what

@@ -20,7 +20,7 @@ class Measured(NamedTuple):
     note: str = ""
 
 
-def classical(dataset, fields, interpreter=None):
+def time_classical(dataset, fields, interpreter=None):
     """Seconds of processor time per field for each configuration, and for the four together, on one thread.
 
     Parameters
@@ -45,8 +45,8 @@ def classical(dataset, fields, interpreter=None):
     ]
 
 
-def scoring(dataset, fields):
-    """Post-processing of a field, and scoring it by each protocol; see `classical` for the parameters."""
+def time_scoring(dataset, fields):
+    """Post-processing of a field, and scoring it by each protocol; see `time_classical` for the parameters."""
     from harness.method.classmap import class_map
     from harness.method.postprocess import nuclei_from_class_map
     from harness.scoring import metrics
@@ -75,7 +75,7 @@ def scoring(dataset, fields):
     ]
 
 
-def train():
+def time_training():
     """Tiles per second of the training loop, alone and side by side, against plain `Model.fit`."""
     from harness.apps.benchmarks.network import training
 
@@ -92,7 +92,7 @@ def train():
     ]
 
 
-def infer():
+def time_inference():
     """Inference of a 512x512 tile, as the harness does it."""
     from harness.apps.benchmarks.network import inference
 
