@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
@@ -49,7 +50,7 @@ Scheduler = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="for scripts")]
 
 
-def main():
+def main() -> None:
     """Run the command; a refused request is one line and exit code 2, Ctrl-C is 130."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
@@ -77,7 +78,7 @@ def reproduce(
     predictions: Predictions = False,
     workers: Workers = 1,
     scheduler: Scheduler = None,
-):
+) -> None:
     """Run every row of the registry and write the report: the main job."""
     session = _session(dataset, data_dir, profile, tracking_uri, file)
     with _suite():
@@ -97,7 +98,7 @@ def run(
     file: File = None,
     workers: Workers = 1,
     scheduler: Scheduler = None,
-):
+) -> None:
     """Run some rows; a run that is there already is not done again, an interrupted one goes on."""
     session = _session(dataset, data_dir, profile, tracking_uri, file)
     with _suite():
@@ -115,7 +116,7 @@ def report(
     out: Out = Path("report"),
     predictions: Predictions = False,
     recompute: Annotated[bool, typer.Option("--recompute", help="score the stored predictions again")] = False,
-):
+) -> None:
     """Write the tables and figures of the runs that are in the tracking store."""
     session = _session(dataset, data_dir, profile, tracking_uri, file)
     with _suite():
@@ -131,7 +132,7 @@ def score(
     tracking_uri: TrackingUri = None,
     file: File = None,
     as_json: AsJson = False,
-):
+) -> None:
     """Score label images that any tool made, and put them into the tables as an external row."""
     run = _session(dataset, data_dir, None, tracking_uri, file).score(name, predictions)
     if as_json:
@@ -151,7 +152,7 @@ def list_rows(
     tracking_uri: TrackingUri = None,
     file: File = None,
     as_json: AsJson = False,
-):
+) -> None:
     """Every row of the registry with the state of its runs."""
     session = _session(dataset, data_dir, profile, tracking_uri, file)
     results = session.results()
@@ -186,7 +187,7 @@ def describe(
     seed: Seeds = None,
     file: File = None,
     as_json: AsJson = False,
-):
+) -> None:
     """Everything that defines a row: labels, network, schedule, data, versions of the stages."""
     from harness.experiment.session import prepare
 
@@ -231,13 +232,13 @@ def _definition(spec, dataset, registry):
     }
 
 
-def _listed(values):
+def _listed(values: dict) -> str:
     """A setting of None is left to the method."""
     return ", ".join(f"{name} {value}" for name, value in values.items() if value is not None) or "none"
 
 
 @app.command()
-def data(dataset: Dataset = "synthetic", data_dir: DataDir = None, file: File = None, as_json: AsJson = False):
+def data(dataset: Dataset = "synthetic", data_dir: DataDir = None, file: File = None, as_json: AsJson = False) -> None:
     """What a data set holds and which rows lack something. Refuses one that is incomplete, altered or wrong."""
     from harness.datasets import is_folder, open_dataset, problems, summary, unused
     from harness.experiment.registry import load_registry, unavailable
@@ -287,7 +288,7 @@ def label(
         Path | None,
         typer.Option(metavar="FILE.cppipe", help="write the same settings as a pipeline for CellProfiler 4.2 instead"),
     ] = None,
-):
+) -> None:
     """Make label images of a folder of images; goes on where it was stopped."""
     from harness.apps.jobs import pending
     from harness.apps.labelling import label_files, write_pipeline
@@ -298,7 +299,7 @@ def label(
         write_pipeline(labels, export_pipeline)
         console.print(f"wrote {export_pipeline}")
         return
-    if not out:
+    if not images or not out:
         raise HarnessError("label needs IMAGES and OUT; for example: harness label consensus images labels")
     files, there = pending(images, out)
     done = label_files(labels, files, out, workers=workers, scheduler=scheduler)
@@ -313,7 +314,7 @@ def segment(
     tracking_uri: TrackingUri = None,
     workers: Annotated[int, typer.Option(min=1, help="processes, each with the network in its memory")] = 1,
     scheduler: Scheduler = None,
-):
+) -> None:
     """Find the nuclei of new images with a trained network; goes on where it was stopped."""
     from harness.apps.jobs import pending
     from harness.apps.segmenting import segment_files
@@ -339,7 +340,7 @@ def _work_through(what, total, there, done):
     return 1 if bad else 0
 
 
-def _unless_lost(done):
+def _unless_lost(done: Iterable) -> Iterator:
     from harness.core.parallel import is_lost
 
     try:
@@ -357,7 +358,7 @@ def _unless_lost(done):
         )
 
 
-def _settings(pairs):
+def _settings(pairs: list[str]) -> dict:
     """KEY=VALUE pairs as a registry would hold them; a value that is no TOML value is a word."""
     import tomllib
 
@@ -383,7 +384,7 @@ def bench(
         Path | None, typer.Option(help="a Python that has the real CellProfiler, to be timed beside this")
     ] = None,
     as_json: AsJson = False,
-):
+) -> None:
     """Time the stages on this machine: seconds per field, per training step, per inference tile."""
     from harness.apps import benchmarks as timing
     from harness.core.machine import machine
@@ -415,7 +416,7 @@ def bench(
 
 
 @app.command()
-def ui(tracking_uri: TrackingUri = None, port: Annotated[int, typer.Option(help="on 127.0.0.1")] = 5000):
+def ui(tracking_uri: TrackingUri = None, port: Annotated[int, typer.Option(help="on 127.0.0.1")] = 5000) -> None:
     """Open MLflow's user interface on the tracking store."""
     from harness.experiment import tracking
 
@@ -431,23 +432,23 @@ def ui(tracking_uri: TrackingUri = None, port: Annotated[int, typer.Option(help=
 
 
 @app.command("version")
-def version():
+def version() -> None:
     """The version of this program."""
     print(__version__)
 
 
 @contextmanager
-def _lines():
+def _lines() -> Iterator[Callable[..., None]]:
     """A function for lines about rows: on a terminal a passing one stays in view until the next of its row comes."""
     if not console.is_terminal:
         yield lambda name, line, passing=False: None if passing else console.print(f"{name}: {escape(line)}")
         return
     from rich.live import Live
 
-    passing_lines = {}
+    passing_lines: dict[str, str] = {}
     with Live(console=console, transient=True, get_renderable=lambda: "\n".join(passing_lines.values())) as live:
 
-        def say(name, line, passing=False):
+        def say(name, line, passing=False) -> None:
             passing_lines.pop(name, None)
             if passing:
                 passing_lines[name] = f"{name}: {escape(line)}"

@@ -11,7 +11,7 @@ from harness.core.files import whole
 from harness.datasets import field_name, image_files
 
 
-def pending(images, out):
+def pending(images: Path, out: Path) -> tuple[list[Path], int]:
     """Images of a folder that have no label image yet, and how many have one.
 
     Parameters
@@ -41,7 +41,7 @@ def pending(images, out):
     return left, len(files) - len(left)
 
 
-def make_folder(out):
+def make_folder(out: Path) -> None:
     """Make the folder of the results, or refuse it in one line."""
     try:
         Path(out).mkdir(parents=True, exist_ok=True)
@@ -49,7 +49,7 @@ def make_folder(out):
         raise HarnessError(f"{out}: cannot be written ({error.strerror}); give another folder") from error
 
 
-def write_label_image(path, labels):
+def write_label_image(path: Path, labels: np.ndarray) -> None:
     """Write a label image as compressed TIFF of 16 bits, or 32 where its ids need them; a mask with 8."""
     dtype = np.uint8 if labels.dtype == bool else np.uint16 if labels.max() < 2**16 else np.uint32
     with whole(path) as partial:

@@ -1,5 +1,6 @@
 """Label images for a folder of images: the label sources as a program of their own."""
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
@@ -7,9 +8,12 @@ from harness.apps.jobs import make_folder, write_label_image
 from harness.core.errors import HarnessError
 from harness.core.parallel import over_fields
 from harness.datasets import Field, field_name, read_image
+from harness.sources import LabelSource
+
+Labelled = tuple[str, int, str | None]
 
 
-def label_files(source, files, out, **where):
+def label_files(source: LabelSource, files: list[Path], out: Path, **where) -> Iterator[Labelled]:
     """Write `OUT/<stem>.tif`, one label image per image; `consensus` adds `<stem>_ignore.tif`.
 
     Parameters
@@ -34,7 +38,7 @@ def label_files(source, files, out, **where):
         yield from over_fields(partial(_label_file, source, Path(out).resolve()), files, **where)
 
 
-def _label_file(source, out, file):
+def _label_file(source: LabelSource, out: Path, file: Path) -> Labelled:
     try:
         labels, ignore = source.label(Field(file.name, lambda _: read_image(file), lambda _: None))
         if source.masks:
@@ -45,7 +49,7 @@ def _label_file(source, out, file):
     return file.name, int(labels.max()), None
 
 
-def write_pipeline(source, file):
+def write_pipeline(source: LabelSource, file: Path) -> None:
     """Write the CellProfiler pipeline of a source; see `harness.sources.LabelSource.pipeline`."""
     text = source.pipeline()
     try:

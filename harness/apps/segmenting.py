@@ -1,8 +1,10 @@
 """Nuclei of new images: a trained network as a program of its own."""
 
+from collections.abc import Callable, Iterator
 from functools import cache, partial
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from skimage.measure import regionprops_table
 
@@ -25,7 +27,7 @@ COLUMNS = {
 }
 
 
-def segment_files(model, store, files, out, **where):
+def segment_files(model: str, store: str, files: list[Path], out: Path, **where) -> Iterator[tuple[str, int, str | None]]:
     """Write the nuclei of each image: `OUT/<stem>.tif`, a label image, and `OUT/<stem>.csv`, see `properties`.
 
     Parameters
@@ -50,7 +52,7 @@ def segment_files(model, store, files, out, **where):
 
 
 @cache
-def network(model, store):
+def network(model: str, store: str) -> Callable[[np.ndarray], np.ndarray]:
     """The network of a process; `model` as `harness.experiment.tracking.load_network` takes it, `store` the tracking store."""
     from harness.experiment import tracking
 
@@ -77,7 +79,7 @@ def _segment_image(network, image, out, name):
     return int(nuclei.max())
 
 
-def properties(nuclei, image):
+def properties(nuclei: np.ndarray, image: np.ndarray) -> pd.DataFrame:
     """Measure the nuclei of a field with scikit-image's region properties.
 
     Parameters

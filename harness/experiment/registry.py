@@ -2,18 +2,21 @@
 
 import re
 import tomllib
+from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
-from pydantic import Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from harness.core.errors import HarnessError
+from harness.datasets import DataSet
 from harness.experiment import stages
 from harness.experiment.spec import DIGEST, Network, Profile, Spec, Strict, source_of
 from harness.network.start import backend
 from harness.sources import LabelSource, open_source
 
+Model = TypeVar("Model", bound=BaseModel)
 EXTERNAL = "external"  # method of rows that are scored and not run, and the profile of them all
 
 
@@ -36,7 +39,7 @@ class Row(Strict):
 class External(Row):
     """Predictions of another tool: `harness score` puts such a row into the tables, no file holds one."""
 
-    method: Literal["external"] = "external"
+    method: Literal["external"] = "external"  # type: ignore[assignment]  # no registry file may say it
 
 
 class Table(Strict):
@@ -55,7 +58,7 @@ class Registry(Strict):
     rows: dict[str, Row] = Field(min_length=1)
     tables: dict[str, Table] = Field(default_factory=dict)
 
-    def published(self, row, dataset):
+    def published(self, row: str, dataset: str) -> dict[str, float]:
         """The published values of a row by metric; none on a data set they are not of."""
         if self.dataset not in (None, dataset):
             return {}
@@ -66,7 +69,7 @@ class Registry(Strict):
         }
 
 
-def load_registry(path=None):
+def load_registry(path: Path | str | None = None) -> Registry:
     """Read and check a registry file.
 
     Parameters
@@ -88,30 +91,33 @@ def load_registry(path=None):
     for name, row in registry.rows.items():
         _check_source(row, f"{path}: rows.{name}")
     for name, table in registry.tables.items():
-        for row, values in table.published.items():
-            if row not in registry.rows:
-                raise HarnessError(f"{path}: tables.{name}.published.{row}: no such row; there is {_listed(registry.rows)}")
-            if len(values) > len(table.metrics):
-                raise HarnessError(
-                    f"{path}: tables.{name}.published.{row}: {len(values)} values for "
-                    f"{len(table.metrics)} metrics; give at most one per metric"
-                )
+        _check_published(registry, table, f"{path}: tables.{name}.published")
     return registry
 
 
-def load_profiles():
+def _check_published(registry: Registry, table: Table, where: str) -> None:
+    for row, values in table.published.items():
+        if row not in registry.rows:
+            raise HarnessError(f"{where}.{row}: no such row; there is {_listed(registry.rows)}")
+        if len(values) > len(table.metrics):
+            raise HarnessError(
+                f"{where}.{row}: {len(values)} values for {len(table.metrics)} metrics; give at most one per metric"
+            )
+
+
+def load_profiles() -> dict[str, Profile]:
     """Read the profiles that travel with the package: name -> Profile."""
     path = _packaged("profiles.toml")
     return {name: _validated(Profile, values, f"{path}: {name}") for name, values in _read(path).items()}
 
 
-def check_profile(name):
+def check_profile(name: str) -> str:
     """The name of a profile; refused where there is no such profile."""
     _check_name("profile", name, load_profiles())
     return name
 
 
-def resolve(registry, row, profile, dataset, seed):
+def resolve(registry: Registry, row: str, profile: str, dataset: DataSet, seed: int) -> Spec:
     """Work out everything that defines a run.
 
     Parameters
@@ -155,13 +161,13 @@ def resolve(registry, row, profile, dataset, seed):
     )
 
 
-def _settings(entry, source, dataset):
+def _settings(entry: Row, source: LabelSource, dataset: DataSet) -> dict:
     """A row's settings; what its labels are made of besides the data set is one of them, since changed it makes another run."""
     digest = None if DIGEST in entry.settings else source.digest(dataset)
     return entry.settings | ({DIGEST: digest} if digest else {})
 
 
-def external(registry, name, labels, digest=None):
+def external(registry: Registry, name: str, labels: str, digest: str | None = None) -> Registry:
     """The registry with one more row, of predictions that another tool made.
 
     Parameters
@@ -187,7 +193,7 @@ def external(registry, name, labels, digest=None):
     return registry.model_copy(update={"rows": registry.rows | {name: row}})
 
 
-def not_available(row, dataset):
+def not_available(row: Row | Spec, dataset: DataSet) -> str | None:
     """What a row needs and a data set, or its label source, does not have.
 
     Parameters
@@ -209,22 +215,22 @@ def not_available(row, dataset):
     return None
 
 
-def unavailable(registry, dataset):
+def unavailable(registry: Registry, dataset: DataSet) -> dict[str, str]:
     """The rows of a registry that a data set has not all for: id to what is missing, see `not_available`."""
     reasons = {row: not_available(entry, dataset) for row, entry in registry.rows.items()}
     return {row: why for row, why in reasons.items() if why}
 
 
-def _check_name(kind, name, known):
+def _check_name(kind: str, name: str, known: Iterable[str]) -> None:
     if name not in known:
         raise HarnessError(f"unknown {kind} '{name}'; there is {_listed(known)}")
 
 
-def _listed(names):
+def _listed(names: Iterable[str]) -> str:
     return ", ".join(sorted(names))
 
 
-def _check_source(row, where):
+def _check_source(row: Row, where: str) -> None:
     try:
         source = open_source(row.labels, row.settings)
     except HarnessError as error:
@@ -236,13 +242,13 @@ def _check_source(row, where):
         )
 
 
-def _packaged(name):
+def _packaged(name: str) -> Path:
     """The registry files are in the wheel; in a checkout they are read from where people edit them."""
     checkout = Path(__file__).parents[2] / "experiments" / name
     return checkout if checkout.exists() else Path(str(files("harness") / "experiments" / name))
 
 
-def _read(path):
+def _read(path: Path) -> dict:
     try:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
@@ -251,7 +257,7 @@ def _read(path):
         raise HarnessError(f"{path}: is not TOML: {error}") from error
 
 
-def _validated(model, values, path):
+def _validated(model: type[Model], values: dict, path: Path | str) -> Model:
     try:
         return model.model_validate(values)
     except ValidationError as error:
@@ -262,8 +268,8 @@ def _validated(model, values, path):
         raise HarnessError(f"{path}: {key}: {said}") from error
 
 
-def _fields_at(model, location):
-    names = {"rows": Row, "tables": Table, "network": Network}
+def _fields_at(model: type[BaseModel], location: tuple) -> dict:
+    names: dict[str, type[BaseModel]] = {"rows": Row, "tables": Table, "network": Network}
     for part in location:
         model = names.get(part, model)
     return model.model_fields

@@ -1,5 +1,6 @@
 """What a report is made of: the runs that count for each row, and the scores they stored."""
 
+from collections.abc import Callable, Iterator
 from io import StringIO
 from typing import NamedTuple
 
@@ -7,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from harness.experiment import tracking
-from harness.experiment.registry import Row
+from harness.experiment.registry import Registry, Row
+from harness.experiment.spec import Spec
 from harness.scoring import evaluation
 
 TOGETHER = 50
@@ -36,19 +38,25 @@ class RowResults(NamedTuple):
     missing: str | None = None
 
     @property
-    def state(self):
+    def state(self) -> str:
         """One word: done, or why there is no number."""
         if self.runs:
             return "done"
         return self.left_out[0][1] if self.left_out else "not available" if self.missing else "not run"
 
 
-def same_hash(run, spec):
+def same_hash(run: tracking.Run, spec: Spec) -> bool:
     """Whether a run did exactly what a spec says."""
     return run.spec_hash in spec.hashes()
 
 
-def collect(registry, resolve, runs, missing, same=same_hash):
+def collect(
+    registry: Registry,
+    resolve: Callable[[str, int], Spec],
+    runs: list[tracking.Run],
+    missing: dict[str, str],
+    same: Callable[[tracking.Run, Spec], bool] = same_hash,
+) -> dict[str, RowResults]:
     """Choose the runs that count.
 
     Parameters
@@ -68,7 +76,7 @@ def collect(registry, resolve, runs, missing, same=same_hash):
     dict of str to RowResults
         In the order of the registry. A classical row does not depend on the seed, so only its newest run counts.
     """
-    newest = {name: {} for name in registry.rows}
+    newest: dict[str, dict[int, list[tracking.Run]]] = {name: {} for name in registry.rows}
     for run in runs:
         if run.row in newest:
             key = run.seed if registry.rows[run.row].method == "network" else 0
@@ -89,19 +97,19 @@ def _choose(name, row, seeds, resolve, same, missing):
     return RowResults(name, row, counted, left_out, None if counted else missing)
 
 
-def read_csv(run, path):
+def read_csv(run: tracking.Run, path: str) -> pd.DataFrame:
     """A table that a run stored; an empty one where the run has none."""
     local = tracking.artifact(run, path)
     return pd.DataFrame() if local is None else pd.read_csv(local)
 
 
-def stack(results, table_of):
+def stack(results: dict[str, RowResults], table_of: Callable[[tracking.Run], pd.DataFrame]) -> pd.DataFrame:
     """The tables that `table_of` gives for each run, as one DataFrame that begins with row, seed and run_id."""
     tables = [_keyed([run], [len(table)], table) for run, table in ((run, table_of(run)) for run in runs_of(results))]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
-def read_all(results, path):
+def read_all(results: dict[str, RowResults], path: str) -> pd.DataFrame:
     """A table that each run stored, as one DataFrame that begins with row, seed and run_id.
 
     Files of the same columns are parsed together, some at a time: a thousand parsed one by one take seconds, and at
@@ -112,8 +120,8 @@ def read_all(results, path):
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 
 
-def _read_together(runs, path):
-    groups = {}
+def _read_together(runs: list[tracking.Run], path: str) -> Iterator[pd.DataFrame]:
+    groups: dict[str, list[tuple[tracking.Run, str]]] = {}
     for run in runs:
         local = tracking.artifact(run, path)
         if local is not None:
@@ -127,19 +135,19 @@ def _read_together(runs, path):
         )
 
 
-def runs_of(results):
+def runs_of(results: dict[str, RowResults]) -> list[tracking.Run]:
     """Every run that counts, by row and seed."""
     return [run for result in results.values() for run in result.runs]
 
 
-def _keyed(runs, lengths, table):
+def _keyed(runs: list[tracking.Run], lengths: list[int], table: pd.DataFrame) -> pd.DataFrame:
     """`table` with the row, seed and id of the runs whose lines it holds one after another."""
     keys = pd.DataFrame([(run.row, run.seed, run.run_id) for run in runs], columns=["row", "seed", "run_id"])
     repeated = keys.iloc[np.repeat(np.arange(len(runs)), lengths)]
     return pd.concat([repeated.set_index(table.index), table], axis=1)
 
 
-def ratios(per_tile):
+def ratios(per_tile: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Every metric of the tables as a ratio of sums over fields: the terms that resampled fields are pooled from.
 
     Parameters

@@ -1,11 +1,12 @@
 """A run, from its spec to its results: labels, training, prediction, scores, all of it recorded."""
 
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -14,13 +15,17 @@ from imageio.v3 import imwrite
 from harness.core import parallel
 from harness.core.errors import HarnessError
 from harness.core.parallel import over_fields
+from harness.datasets import DataSet
 from harness.experiment import fields, tracking
 from harness.experiment.registry import not_available
-from harness.experiment.spec import Spec
+from harness.experiment.spec import Profile, Spec
 from harness.method import tiles
 from harness.method.classmap import SEPARATION
 from harness.network.start import load_backend
 from harness.scoring import evaluation
+
+if TYPE_CHECKING:
+    from harness.network.training import TileSet
 
 STATES = Path("runs")
 
@@ -42,7 +47,9 @@ class Outcome(NamedTuple):
     refused: bool = False
 
 
-def run_all(specs, dataset, say, workers=1, scheduler=None):
+def run_all(
+    specs: list[Spec], dataset: DataSet, say: Callable[..., None], workers: int = 1, scheduler: str | None = None
+) -> Iterator[Outcome]:
     """Run specs, one after the other in this process or side by side in others; none stops the rest.
 
     Parameters
@@ -112,7 +119,7 @@ def _lost(spec, *_):
     return Outcome(spec, "failed: its process was killed again and again; the same command goes on from the last epoch")
 
 
-def run(spec, dataset, say, parent):
+def run(spec: Spec, dataset: DataSet, say: Callable[..., None], parent: str) -> str:
     """Do what a spec says, unless a finished run of the same spec is already there.
 
     Parameters
@@ -142,14 +149,14 @@ def run(spec, dataset, say, parent):
     if missing:
         raise HarnessError(f"{spec.row}: not available, {missing}")
     with tracking.record(spec, parent) as active:
-        timings = {}
+        timings: dict[str, float] = {}
         predictions = (_learn if spec.method == "network" else _identify)(spec, dataset, timings, say)
         _score(dataset, predictions, timings, say)
         return active.info.run_id
 
 
 @contextmanager
-def _timed(timings, stage):
+def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
     started = time.perf_counter()
     yield
     timings[stage] = round(time.perf_counter() - started, 3)
@@ -183,7 +190,7 @@ def _learn(spec, dataset, timings, say):
         return [_predict(model, dataset.read_image(name)) for name in dataset.splits["test"]]
 
 
-def labelled_tiles(dataset, split, spec):
+def labelled_tiles(dataset: DataSet, split: str, spec: Spec) -> "TileSet":
     """Tiles of a split with the class maps that the spec's label source gives them; a `TileSet`."""
     from harness.network.training import TileSet
 
@@ -192,37 +199,22 @@ def labelled_tiles(dataset, split, spec):
     return TileSet(np.concatenate(images), np.concatenate(class_maps))
 
 
-def _train(spec, training, validation, say):
+def _train(spec: Spec, training: "TileSet", validation: "TileSet", say: Callable[..., None]):
     from harness.network import states
     from harness.network.training import Schedule, train
 
-    curves, schedule = tracking.curves(), spec.schedule
-
-    def on_epoch(epoch):
-        curves(epoch)
-        say(
-            f"epoch {epoch['epoch']}/{schedule.epochs}: loss {epoch['loss']:.4f}, "
-            f"validation {epoch['val_loss']:.4f}, {epoch['seconds']:.0f} s"
-        )
-
-    def on_step(moment):
-        say(
-            f"epoch {moment.epoch}/{schedule.epochs}, step {moment.step}/{schedule.steps_per_epoch}: "
-            f"loss {moment.loss:.4f}, {moment.tiles_per_second:.1f} tiles/s, "
-            f"{timedelta(seconds=round(moment.seconds_left))} left",
-            passing=True,
-        )
-
+    assert spec.schedule and spec.network  # noqa: S101  of every network row
+    curves = tracking.curves()
     model, history = train(
         training,
         validation,
-        Schedule(**schedule.model_dump()),
+        Schedule(**spec.schedule.model_dump()),
         spec.network.model_dump(),
         spec.seed,
         _states(spec),
         spec.loss,
-        on_epoch,
-        on_step,
+        partial(_on_epoch, spec.schedule, curves, say),
+        partial(_on_step, spec.schedule, say),
         say,
     )
     for epoch in history:
@@ -236,7 +228,24 @@ def _train(spec, training, validation, say):
     return model, history, best["epoch"]
 
 
-def _states(spec):
+def _on_epoch(schedule: Profile, curves: Callable[[dict], None], say: Callable[..., None], epoch: dict) -> None:
+    curves(epoch)
+    say(
+        f"epoch {epoch['epoch']}/{schedule.epochs}: loss {epoch['loss']:.4f}, "
+        f"validation {epoch['val_loss']:.4f}, {epoch['seconds']:.0f} s"
+    )
+
+
+def _on_step(schedule: Profile, say: Callable[..., None], moment) -> None:
+    say(
+        f"epoch {moment.epoch}/{schedule.epochs}, step {moment.step}/{schedule.steps_per_epoch}: "
+        f"loss {moment.loss:.4f}, {moment.tiles_per_second:.1f} tiles/s, "
+        f"{timedelta(seconds=round(moment.seconds_left))} left",
+        passing=True,
+    )
+
+
+def _states(spec: Spec) -> Path:
     """The folder of a training's states, also where an earlier version named it."""
     folders = [STATES / name for name in spec.training_hashes()]
     return next((folder for folder in folders if folder.exists()), folders[0])
@@ -268,7 +277,7 @@ def _score(dataset, predictions, timings, say):
     tracking.log_results(evaluation.totals(tables), timings, write_files)
 
 
-def write_predictions(folder, predictions):
+def write_predictions(folder: Path, predictions: dict[str, evaluation.Prediction]) -> None:
     """Write `predictions/<kind>/<field>.png` for what a `Prediction` keeps, by the names of the fields."""
     for name, prediction in predictions.items():
         for path, array in {"nuclei/{}": prediction.nuclei, **prediction.kept}.items():

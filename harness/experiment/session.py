@@ -62,12 +62,12 @@ class Session:
         self._keep_splits()
         parent = tracking.row_run(spec)
         try:
-            runner.run(spec, self.dataset, lambda *_, **__: None, parent)
+            run_id = runner.run(spec, self.dataset, lambda *_, **__: None, parent)
         finally:
             tracking.summarise(parent)
-        return tracking.find(spec)
+        return tracking.get(run_id)
 
-    def _keep_splits(self):
+    def _keep_splits(self) -> None:
         if self.folder:
             keep_splits(self.dataset, self.folder)
 
@@ -122,7 +122,7 @@ def add_external(session: Session, name: str, labels: str, digest: str | None = 
     return Session(registry, session.dataset, session.profile, session.folder)
 
 
-def _runs_on(dataset, profile):
+def _runs_on(dataset: DataSet, profile: str) -> list["tracking.Run"]:
     """A folder's runs are known by its content, and by its name where the content has changed since."""
     from harness.experiment import tracking
 

@@ -4,6 +4,8 @@ Whoever changes the output of a stage raises its number here and renews its gold
 of the older version are then stale, and are done again as far as they depend on it.
 """
 
+from collections.abc import Iterable
+
 VERSIONS = {
     "datasets": 1,  # how files become images and nuclei
     "classical": 1,  # IdentifyPrimaryObjects and the consensus
@@ -27,11 +29,11 @@ SCORING = ("datasets", "classmap", "tiles", "postprocess", "metrics", "objects",
 SCORES = ("metrics", "objects", "evaluation")  # come after what is stored: a change of these needs no new prediction
 
 
-def versions_of(stages):
+def versions_of(stages: Iterable[str]) -> dict[str, int]:
     """Stage to version, in the order given, each stage once."""
     return {stage: VERSIONS[stage] for stage in dict.fromkeys(stages)}
 
 
-def identifying(versions):
+def identifying(versions: dict[str, int]) -> dict[str, int]:
     """Of some versions those that an identity holds, see `NAMED_LATER`."""
     return {stage: version for stage, version in versions.items() if NAMED_LATER.get(stage) != version}

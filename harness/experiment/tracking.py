@@ -6,11 +6,12 @@ import math
 import os
 import re
 import tempfile
-from contextlib import contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import mlflow
 from mlflow.data.code_dataset_source import CodeDatasetSource
@@ -21,6 +22,11 @@ from mlflow.exceptions import MlflowException
 from harness import __version__
 from harness.core.errors import HarnessError
 from harness.core.machine import machine
+from harness.experiment.spec import Spec
+
+if TYPE_CHECKING:
+    import keras
+    import numpy as np
 
 DEFAULT_URI = "sqlite:///mlflow.db"
 SERVERS = ("http://", "https://")
@@ -65,7 +71,7 @@ class Run(NamedTuple):
     ended: int | None = None
 
 
-def connect(uri=None):
+def connect(uri: str | None = None) -> str:
     """Use a tracking store, making its database where there is none yet.
 
     Parameters
@@ -96,22 +102,22 @@ def connect(uri=None):
     return uri
 
 
-def uri():
+def uri() -> str:
     """The store in use, for another process to `connect` to."""
     return mlflow.get_tracking_uri()
 
 
-def _absolute(uri):
+def _absolute(uri: str) -> str:
     """MLflow keeps a store open under its address, so the address must not depend on the working folder."""
     path = uri.removeprefix("sqlite:///")
     return uri if path == uri else f"sqlite:///{Path(path).resolve()}"
 
 
-def _without_password(text):
+def _without_password(text: str) -> str:
     return re.sub(r"(://[^/\s:@]*):[^/\s]*@", r"\1:***@", text)
 
 
-def _ask(uri):
+def _ask(uri: str) -> None:
     """MLflow itself asks a dead server or database again for minutes."""
     if uri.startswith(SERVERS):
         import requests
@@ -123,23 +129,26 @@ def _ask(uri):
         create_engine(uri).connect().close()
 
 
-def suite():
+def suite() -> AbstractContextManager:
     """The run that `mlflow run` made when it started this program, open meanwhile; nothing otherwise."""
     adopted = os.environ.pop("MLFLOW_RUN_ID", None)  # left there, it would be taken for every row's run, too
     return mlflow.start_run(run_id=adopted) if adopted else nullcontext()
 
 
-def _experiment(name):
+def _experiment(name: str) -> str:
     known = mlflow.get_experiment_by_name(name)
     if known:
         return known.experiment_id
     try:
         return mlflow.create_experiment(name, artifact_location=_artifact_location(mlflow.get_tracking_uri(), name))
     except MlflowException:  # another process made it in between
-        return mlflow.get_experiment_by_name(name).experiment_id
+        known = mlflow.get_experiment_by_name(name)
+        if not known:
+            raise
+        return known.experiment_id
 
 
-def _artifact_location(uri, name):
+def _artifact_location(uri: str, name: str) -> str | None:
     """A server knows where artefacts go. Those of a file stand beside it, those of a database in the working folder."""
     if uri.startswith(SERVERS):
         return None
@@ -147,7 +156,7 @@ def _artifact_location(uri, name):
     return (beside / "mlartifacts" / name).as_uri()
 
 
-def row_run(spec):
+def row_run(spec: Spec) -> str:
     """The run of a row, under which the runs of its seeds stand; made where there is none.
 
     For the process that hands out the work: two that ask at the same time would make two.
@@ -172,7 +181,7 @@ def row_run(spec):
     return run_id
 
 
-def _new_row_run(spec):
+def _new_row_run(spec: Spec) -> str:
     started_by = mlflow.active_run()
     experiment = started_by.info.experiment_id if started_by else _experiment(f"{spec.dataset}-{spec.profile}")
     tags = _tags(spec, ("row", "profile", "dataset", "labels", "method", "digest", "row_hash"))
@@ -182,7 +191,7 @@ def _new_row_run(spec):
         return run.info.run_id
 
 
-def summarise(row_run_id):
+def summarise(row_run_id: str) -> None:
     """Log the means over the finished seeds on a row's run, which ends finished when all of them are."""
     seeds = runs(f"{OF_SEEDS} and tags.`{PARENT}` = '{row_run_id}'")
     finished, states = [run.metrics for run in seeds if run.state == "finished"], {run.state for run in seeds}
@@ -195,7 +204,7 @@ def summarise(row_run_id):
 
 
 @contextmanager
-def record(spec, parent):
+def record(spec: Spec, parent: str) -> Iterator[mlflow.ActiveRun]:
     """Open the run of a spec, the one that was interrupted if there is one; it ends finished or failed.
 
     Parameters
@@ -212,7 +221,7 @@ def record(spec, parent):
     tags = _tags(spec, ("row", "seed", "profile", "dataset", "labels", "method", "digest"))
     tags |= {f"{TAG}spec_hash": spec.hash, PARENT: parent}
     tags |= {f"{TAG}{key}": value for key, value in machine().items()}
-    where = (
+    where: dict[str, Any] = (
         {"run_id": interrupted.run_id} if interrupted else {"experiment_id": mlflow.get_run(parent).info.experiment_id}
     )  # the pages of MLflow nest within an experiment
     with mlflow.start_run(**where, run_name=f"{spec.row} · seed {spec.seed}", nested=True, log_system_metrics=True) as run:
@@ -228,7 +237,7 @@ def record(spec, parent):
             raise
 
 
-def _tags(spec, names):
+def _tags(spec: Spec, names: tuple[str, ...]) -> dict[str, str]:
     """A title is what MLflow shows as a run's description."""
     return {f"{TAG}{name}": str(getattr(spec, name)) for name in names} | {
         f"{TAG}version": __version__,
@@ -236,18 +245,20 @@ def _tags(spec, names):
     }
 
 
-def _flat(spec):
+def _flat(spec: Spec) -> dict:
     """Without what a row does not have: a classical one has no network and no schedule."""
-    values = {}
+    values: dict[str, object] = {}
     for key, value in spec.model_dump(exclude_none=True).items():
         values |= {f"{key}.{name}": each for name, each in value.items()} if isinstance(value, dict) else {key: value}
     return values
 
 
-def _log_data(spec):
+def _log_data(spec: Spec) -> None:
     """MLflow's own digest of arrays is of their first 10,000 numbers; this one is of every file."""
     source = CodeDatasetSource({"mlflow.source.name": f"harness data --dataset {spec.dataset}"})
-    data = MetaDataset(source, name=spec.dataset, digest=spec.digest[:DIGEST_LENGTH])
+    data = MetaDataset(  # type: ignore[abstract]  # MLflow itself makes them so
+        source, name=spec.dataset, digest=spec.digest[:DIGEST_LENGTH]
+    )
     context = "training, validation, test" if spec.method == "network" else "test"
     try:
         mlflow.log_input(data, context=context)
@@ -257,9 +268,15 @@ def _log_data(spec):
         mlflow.log_input(data, context=context)  # another process made its entry in between, which is now found
 
 
-def curves():
+def _active() -> mlflow.ActiveRun:
+    run = mlflow.active_run()
+    assert run, "called within `record`"  # noqa: S101
+    return run
+
+
+def curves() -> Callable[[dict], None]:
     """A function that logs an epoch's history record to the active run, unless that epoch is there already."""
-    run_id = mlflow.active_run().info.run_id
+    run_id = _active().info.run_id
     logged = {point.step for point in mlflow.MlflowClient().get_metric_history(run_id, "val_loss")}
 
     def log(record):
@@ -270,7 +287,7 @@ def curves():
     return log
 
 
-def log_results(metrics, timings, write_files):
+def log_results(metrics: dict[str, float], timings: dict[str, float], write_files: Callable[[Path], object]) -> None:
     """Log what a run came to.
 
     Parameters
@@ -290,7 +307,7 @@ def log_results(metrics, timings, write_files):
         mlflow.log_artifacts(folder)
 
 
-def log_model(model, spec, image):
+def log_model(model: "keras.Model", spec: Spec, image: "np.ndarray") -> None:
     """Log a trained network so that `mlflow.pyfunc.load_model` gives a function of images, and register it by its row.
 
     Parameters
@@ -336,13 +353,13 @@ def _register(logged, spec, about):
     client.create_model_version(spec.row, logged.model_uri, mlflow.active_run().info.run_id, about, model_id=logged.model_id)
 
 
-def log_report(folder):
+def log_report(folder: Path) -> None:
     """Keep a report with the run that `mlflow run` made: the folder a project ran in may be gone afterwards."""
     if mlflow.active_run():
-        mlflow.log_artifacts(folder, "report")
+        mlflow.log_artifacts(str(folder), "report")
 
 
-def load_network(uri):
+def load_network(uri: str) -> "keras.Model":
     """The trained network of a run or of a registered model.
 
     Parameters
@@ -375,19 +392,24 @@ def load_network(uri):
             ) from error
 
 
-def find(spec, states=("finished",)):
+def find(spec: Spec, states: tuple[str, ...] = ("finished",)) -> Run | None:
     """The newest run of a spec in one of the given states, in whatever experiment; None if there is none."""
     found = [run for run in map(_run, _tagged("spec_hash", spec.hashes())) if run.state in states]
     return found[0] if found else None
 
 
-def _tagged(tag, values):
+def get(run_id: str) -> Run:
+    """A run by its id."""
+    return _run(mlflow.get_run(run_id))
+
+
+def _tagged(tag: str, values: tuple[str, ...]) -> Iterator[mlflow.entities.Run]:
     """Runs one of whose tags is one of some values; MLflow's search knows no such thing of tags."""
     for value in values:
         yield from _search(f"tags.`{TAG}{tag}` = '{value}'")
 
 
-def runs(filter_string=OF_SEEDS):
+def runs(filter_string: str = OF_SEEDS) -> list[Run]:
     """Every run of the harness in the store, the newest first.
 
     Parameters
@@ -402,12 +424,12 @@ def runs(filter_string=OF_SEEDS):
     return [_run(run) for run in _search(filter_string)]
 
 
-def runs_of_profile(profile):
+def runs_of_profile(profile: str) -> list[Run]:
     """The runs of a profile, of whatever data set, the newest first."""
     return runs(f"{OF_SEEDS} and tags.`{TAG}profile` = '{profile}'")
 
 
-def _search(filter_string):
+def _search(filter_string: str) -> Iterator[mlflow.entities.Run]:
     experiments = [experiment.experiment_id for experiment in mlflow.search_experiments()]
     token = None
     while token != "":  # in small pages: a page of 1000 runs takes over 500 MB
@@ -423,7 +445,7 @@ def _search(filter_string):
         token = page.token or ""
 
 
-def _run(run):
+def _run(run: mlflow.entities.Run) -> Run:
     tags = run.data.tags
     own = {key: tags.get(TAG + key, "") for key in ("row", "profile", "dataset", "spec_hash")}
     metrics = {name: value for name, value in run.data.metrics.items() if not name.startswith("system/")}
@@ -440,7 +462,7 @@ def _run(run):
     )
 
 
-def artifact(run, path):
+def artifact(run: Run, path: str) -> Path | None:
     """Local path of an artefact of a run, fetched if the store is elsewhere; None where the run has no such thing."""
     try:
         return Path(mlflow.artifacts.download_artifacts(artifact_uri=f"{run.artifacts}/{path}"))

@@ -21,7 +21,8 @@ class CellProfiler(LabelSource):
 
     def parameters(self) -> Settings:
         """The settings as the classical stage takes them."""
-        return Settings(**{key: tuple(value) if isinstance(value, list) else value for key, value in self.changed.items()})
+        changed: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in self.changed.items()}
+        return Settings(**changed)
 
     @classmethod
     def named(cls, argument: str, changed: dict[str, Any]) -> Self:

@@ -1,14 +1,16 @@
 """How long each stage takes here: medians over repeats, side by side in one run."""
 
 import time
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from harness.datasets import DataSet
 from harness.method import tiles
 
 PARTS = ("classical", "scoring", "train", "infer")
-NETWORK = {}  # the widths that the U-Net has when none are given
+NETWORK: dict[str, int] = {}  # the widths that the U-Net has when none are given
 
 
 class Measured(NamedTuple):
@@ -20,7 +22,7 @@ class Measured(NamedTuple):
     note: str = ""
 
 
-def time_classical(dataset, fields, interpreter=None):
+def time_classical(dataset: DataSet, fields: int, interpreter: Path | None = None) -> list[Measured]:
     """Seconds of processor time per field for each configuration, and for the four together, on one thread.
 
     Parameters
@@ -45,13 +47,14 @@ def time_classical(dataset, fields, interpreter=None):
     ]
 
 
-def time_scoring(dataset, fields):
+def time_scoring(dataset: DataSet, fields: int) -> list[Measured]:
     """Post-processing of a field, and scoring it by each protocol; see `time_classical` for the parameters."""
     from harness.method.classmap import class_map
     from harness.method.postprocess import nuclei_from_class_map
     from harness.scoring import metrics
 
-    truths = [dataset.read_nuclei(name) for name in dataset.splits["test"][:fields]]
+    nuclei = (dataset.read_nuclei(name) for name in dataset.splits["test"][:fields])
+    truths = [labels for labels in nuclei if labels is not None]
     maps = [class_map(truth) for truth in truths]
     found = [nuclei_from_class_map(classes) for classes in maps]
     corners = tiles.tile_corners(truths[0].shape)
@@ -70,12 +73,12 @@ def time_scoring(dataset, fields):
         Measured(
             "scoring, protocol equal",
             "field",
-            _median(lambda pair: metrics.match(*pair, "equal"), list(zip(truths, found, strict=True))),
+            _median(lambda pair: metrics.match(pair[0], pair[1], "equal"), list(zip(truths, found, strict=True))),
         ),
     ]
 
 
-def time_training():
+def time_training() -> list[Measured]:
     """Tiles per second of the training loop, alone and side by side, against plain `Model.fit`."""
     from harness.apps.benchmarks.network import training
 
@@ -92,7 +95,7 @@ def time_training():
     ]
 
 
-def time_inference():
+def time_inference() -> list[Measured]:
     """Inference of a 512x512 tile, as the harness does it."""
     from harness.apps.benchmarks.network import inference
 

@@ -5,6 +5,7 @@ Threads and precision are settled once per process, so each loop has processes o
 """
 
 import os
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
@@ -16,7 +17,8 @@ import numpy as np
 
 TURNS = 3
 EPOCHS = 2
-_fit = _steps = None  # of this worker process: what `prepare` made ready
+_fit: Callable  # of this worker process: what `prepare` made ready
+_steps: int
 
 
 class Loop(NamedTuple):
@@ -38,7 +40,7 @@ class Pace(NamedTuple):
     times_plain: float
 
 
-def training(network, size, steps=6):
+def training(network: dict[str, int], size: int, steps: int = 6) -> tuple[list[Pace], float]:
     """Tiles per second of each way to train, beside plain `Model.fit` fed by a PyDataset of the same tiles.
 
     Parameters
@@ -60,7 +62,7 @@ def training(network, size, steps=6):
     arguments = {"network": network, "size": size, "steps": steps}
     with _processes(Loop("plain Keras Model.fit", cores, plain=True), **arguments) as plain:
         peak, gpu = plain[0].submit(matrix_product).result()
-        paces = []
+        paces: list[Pace] = []
         for loop in _loops(cores, gpu):
             with _processes(loop, **arguments) as processes:
                 turns = np.array([(_take_turn(plain), _take_turn(processes)) for _ in range(TURNS)])
@@ -70,7 +72,7 @@ def training(network, size, steps=6):
     return paces, operations_per_step(network, size) * paces[1].tiles_per_second / peak
 
 
-def _loops(cores, gpu):
+def _loops(cores: int, gpu: bool) -> Iterator[Loop]:
     yield Loop("this loop", cores)
     yield Loop("this loop, bfloat16", cores, "bfloat16")
     if gpu:
@@ -98,7 +100,7 @@ def _take_turn(processes):
 # In the worker processes.
 
 
-def prepare(loop, network, size, steps):
+def prepare(loop: Loop, network: dict[str, int], size: int, steps: int) -> None:
     """Make a loop ready in this process, and go through it once."""
     global _fit, _steps
     from harness.network import backend
@@ -108,7 +110,7 @@ def prepare(loop, network, size, steps):
     take_turn()
 
 
-def take_turn():
+def take_turn() -> float:
     """Train for a turn; returns tiles per second from the first step to the last, without what Keras tidies up later."""
     import keras
 
@@ -157,7 +159,7 @@ def _ready(loop, network, size, steps):
     return *prepared(schedule, network, 0, size), tile_set
 
 
-def matrix_product(side=4096):
+def matrix_product(side: int = 4096) -> tuple[float, bool]:
     """Operations per second of a float32 matrix product in this process, and whether it was done on a GPU."""
     import keras
 
@@ -172,7 +174,7 @@ def matrix_product(side=4096):
     return 2 * side**3 / min(seconds), backend.on_gpu()
 
 
-def operations_per_step(network, size):
+def operations_per_step(network: dict[str, int], size: int) -> int:
     """Additions and multiplications of the convolutions for one tile: forward, and twice as many backward.
 
     The first convolution is not followed back to the image.
@@ -191,7 +193,7 @@ def _operations(layer):
     return 2 * int(np.prod(layer.kernel.shape)) * pixels.shape[1] * pixels.shape[2]
 
 
-def inference(network, size, repeats=5):
+def inference(network: dict[str, int], size: int, repeats: int = 5) -> float:
     """Seconds per tile of predicting as the harness does it (median); see `training` for the parameters."""
     from harness.network import backend
     from harness.network.inference import tiles_at_once
