@@ -15,6 +15,7 @@ from rich.table import Column, Table
 
 from harness import __version__
 from harness.core.errors import HarnessError
+from harness.core.signals import Stopped, ended_in_order
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -51,19 +52,20 @@ AsJson = Annotated[bool, typer.Option("--json", help="for scripts")]
 
 
 def main() -> None:
-    """Run the command; a refused request is one line and exit code 2, Ctrl-C is 130."""
+    """Run the command; a refused request is one line and exit code 2, Ctrl-C is 130, SIGTERM 143."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        app()
+        with ended_in_order():
+            app()
     except HarnessError as error:
         errors.print(f"[red]harness:[/red] {escape(str(error))}")
         sys.exit(2)
     except PermissionError as error:
         errors.print(f"[red]harness:[/red] {escape(f'{error.filename}: {error.strerror}; change its permissions')}")
         sys.exit(2)
-    except KeyboardInterrupt:
-        errors.print("harness: stopped; the same command goes on from the last whole epoch")
-        sys.exit(130)
+    except Stopped as stopped:
+        errors.print("harness: stopped; what is done is kept, and the same command goes on from the last whole epoch")
+        sys.exit(stopped.code)
 
 
 @app.command()

@@ -1,9 +1,29 @@
 """Files that are there whole or not at all, so that an interrupted job can go on by what is there."""
 
+import fcntl
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from harness.core.errors import HarnessError
+
+
+@contextmanager
+def claimed(path: Path, refusal: str) -> Iterator[None]:
+    """Hold a lock file that only one process can hold; the claim goes with the process, however it ends.
+
+    Raises
+    ------
+    HarnessError
+        Another process holds it; the words are `refusal`.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise HarnessError(refusal) from None
+        yield
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from multiprocessing import current_process, get_context
 from threading import Thread
 
 from harness.core.errors import HarnessError
+from harness.core.signals import follow_parent
 
 _pools = {}
 RETRIES = 2  # of a task whose process was killed
@@ -84,7 +85,7 @@ def _pool(workers):
     They are fresh interpreters, since forking one that has TensorFlow's threads can hang.
     """
     if workers not in _pools:
-        _pools[workers] = ProcessPoolExecutor(workers, mp_context=get_context("spawn"))
+        _pools[workers] = ProcessPoolExecutor(workers, get_context("spawn"), initializer=follow_parent)
     return _pools[workers]
 
 
@@ -127,7 +128,7 @@ def as_they_end(function, tasks, broken, workers=1, scheduler=None, gpu=False):
 
 
 def _fresh(workers):
-    return ProcessPoolExecutor(workers, get_context("spawn"), max_tasks_per_child=1)
+    return ProcessPoolExecutor(workers, get_context("spawn"), initializer=follow_parent, max_tasks_per_child=1)
 
 
 def is_lost(error):

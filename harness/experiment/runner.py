@@ -1,5 +1,8 @@
 """A run, from its spec to its results: labels, training, prediction, scores, all of it recorded."""
 
+import hashlib
+import os
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,6 +17,7 @@ from imageio.v3 import imwrite
 
 from harness.core import parallel
 from harness.core.errors import HarnessError
+from harness.core.files import claimed
 from harness.core.parallel import over_fields
 from harness.datasets import DataSet
 from harness.experiment import fields, tracking
@@ -141,18 +145,25 @@ def run(spec: Spec, dataset: DataSet, say: Callable[..., None], parent: str) -> 
     HarnessError
         The data set lacks what the row needs, or a file of it is bad.
     """
-    finished = tracking.find(spec)
-    if finished:
-        say(f"done before, run {finished.run_id[:8]}")
-        return finished.run_id
-    missing = not_available(spec, dataset)
-    if missing:
-        raise HarnessError(f"{spec.row}: not available, {missing}")
-    with tracking.record(spec, parent) as active:
-        timings: dict[str, float] = {}
-        predictions = (_learn if spec.method == "network" else _identify)(spec, dataset, timings, say)
-        _score(dataset, predictions, timings, say)
-        return active.info.run_id
+    with claimed(_claim(spec), f"{spec.name}: another process on this machine is running it; wait for it or stop it"):
+        finished = tracking.find(spec)
+        if finished:
+            say(f"done before, run {finished.run_id[:8]}")
+            return finished.run_id
+        missing = not_available(spec, dataset)
+        if missing:
+            raise HarnessError(f"{spec.row}: not available, {missing}")
+        with tracking.record(spec, parent) as active:
+            timings: dict[str, float] = {}
+            predictions = (_learn if spec.method == "network" else _identify)(spec, dataset, timings, say)
+            _score(dataset, predictions, timings, say)
+            return active.info.run_id
+
+
+def _claim(spec: Spec) -> Path:
+    """The lock of a spec in a store: whoever does not hold it must not touch the run that MLflow has of it."""
+    store = hashlib.sha256(f"{tracking.uri()} {spec.hash}".encode()).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"harness-{os.getuid()}" / f"{store}.lock"
 
 
 @contextmanager
@@ -203,13 +214,13 @@ def _train(spec: Spec, training: "TileSet", validation: "TileSet", say: Callable
     from harness.network import states
     from harness.network.training import Schedule, train
 
-    assert spec.schedule and spec.network  # noqa: S101  of every network row
+    assert spec.schedule  # noqa: S101  as every network row
     curves = tracking.curves()
     model, history = train(
         training,
         validation,
         Schedule(**spec.schedule.model_dump()),
-        spec.network.model_dump(),
+        spec.network.model_dump() if spec.network else {},
         spec.seed,
         _states(spec),
         spec.loss,

@@ -226,11 +226,14 @@ def record(spec: Spec, parent: str) -> Iterator[mlflow.ActiveRun]:
     )  # the pages of MLflow nest within an experiment
     with mlflow.start_run(**where, run_name=f"{spec.row} · seed {spec.seed}", nested=True, log_system_metrics=True) as run:
         mlflow.set_tags(tags)
-        mlflow.log_params(_flat(spec))
+        known = mlflow.get_run(run.info.run_id).data.params  # MLflow refuses other values, of a folder that was moved
+        mlflow.log_params({name: value for name, value in _flat(spec).items() if name not in known})
         _log_data(spec)
         mlflow.log_dict(spec.model_dump(), "spec.json")
         try:
             yield run
+            if f"{TAG}failure" in mlflow.get_run(run.info.run_id).data.tags:  # of an earlier try
+                mlflow.delete_tag(f"{TAG}failure")
         except BaseException as error:
             with suppress(MlflowException):  # the store may be what has failed
                 mlflow.set_tag(f"{TAG}failure", f"{type(error).__name__}: {error}"[:500])
@@ -248,7 +251,7 @@ def _tags(spec: Spec, names: tuple[str, ...]) -> dict[str, str]:
 def _flat(spec: Spec) -> dict:
     """Without what a row does not have: a classical one has no network and no schedule."""
     values: dict[str, object] = {}
-    for key, value in spec.model_dump(exclude_none=True).items():
+    for key, value in spec.model_dump(exclude_none=True, exclude={"title"}).items():
         values |= {f"{key}.{name}": each for name, each in value.items()} if isinstance(value, dict) else {key: value}
     return values
 

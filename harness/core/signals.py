@@ -1,0 +1,64 @@
+"""Ending in good order at Ctrl-C, and at SIGTERM as a scheduler sends it at the end of a job; children included."""
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from multiprocessing import active_children
+from threading import Timer
+from types import FrameType
+
+GRACE = 10  # seconds to tidy up in; then the process ends as it is
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class Stopped(BaseException):
+    """Somebody asked this process to end; not an `Exception`, so that nothing goes on in spite of it."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.code = 128 + signum
+
+
+@contextmanager
+def ended_in_order() -> Iterator[None]:
+    """Within it, the first signal ends the children and raises `Stopped`; a second one ends the process at once.
+
+    Libraries may swallow what a signal raises, so the process ends by itself after `GRACE` seconds.
+    """
+    former = {signum: signal.signal(signum, _stop) for signum in SIGNALS}
+    try:
+        yield
+    finally:
+        for signum, handler in former.items():
+            signal.signal(signum, handler)
+
+
+def follow_parent() -> None:
+    """For processes that this one starts: Ctrl-C is the parent's business, and SIGTERM ends the children of theirs, too."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, _end)
+
+
+def _stop(signum: int, _: FrameType | None) -> None:
+    for each in SIGNALS:
+        signal.signal(each, _end)
+    sys.unraisablehook = lambda _: None  # an error in a destructor, because its process is ending, helps nobody
+    end_children()
+    last = Timer(GRACE, os._exit, [128 + signum])
+    last.daemon = True
+    last.start()
+    raise Stopped(signum)
+
+
+def _end(signum: int, _: FrameType | None) -> None:
+    end_children()
+    os._exit(128 + signum)
+
+
+def end_children() -> None:
+    """Ask every process that `multiprocessing` started from here to end."""
+    for child in active_children():
+        with suppress(OSError):
+            child.terminate()

@@ -1,0 +1,50 @@
+"""Two processes and one spec: the second must not touch what the first has in hand."""
+
+from harness.core.files import claimed
+from harness.experiment import runner, tracking
+from harness.experiment.session import prepare
+
+
+def test_a_live_run_is_not_taken_over(harness, fields, tmp_path):
+    asked = ("run", "classical-shape-shape", "--dataset", fields)
+    tracking.connect(f"sqlite:///{tmp_path / 'mlflow.db'}")
+    spec = prepare(str(fields)).spec("classical-shape-shape", 0)
+    with tracking.record(spec, tracking.row_run(spec)) as live, claimed(runner._claim(spec), "taken"):
+        code, _, err = harness(*asked)
+        assert code == 2 and "another process on this machine is running it" in err and err.count("\n") == 1
+        assert tracking.get(live.info.run_id).state == "running"
+        assert "harness.failure" not in tracking.get(live.info.run_id).tags
+    code, out, _ = harness(*asked)
+    assert code == 0 and "done before" in out
+
+
+def test_a_row_that_is_named_twice_is_run_once(harness, fields):
+    code, _, err = harness("run", *["classical-shape-shape"] * 2, "--dataset", fields, "--workers", 2)
+    assert code == 0 and not err and len(tracking.runs()) == 1
+
+
+def test_what_failed_once_shows_no_failure_when_it_is_done(harness, fields, monkeypatch):
+    asked = ("run", "classical-shape-shape", "--dataset", fields)
+    with monkeypatch.context() as broken:
+        broken.setattr(runner, "_score", lambda *_: 1 / 0)
+        assert harness(*asked)[0] == 1
+    (failed,) = tracking.runs()
+    assert "ZeroDivisionError" in failed.tags["harness.failure"]
+    assert harness(*asked)[0] == 0
+    (run,) = tracking.runs()
+    assert (run.run_id, run.state) == (failed.run_id, "finished") and "harness.failure" not in run.tags
+
+
+def test_a_stopped_run_goes_on_after_its_title_has_changed(harness, fields, tmp_path, monkeypatch):
+    own = tmp_path / "own.toml"
+    row = '[rows.mine]\ntitle = "{}"\nmethod = "classical"\nlabels = "cellprofiler:shape/shape"\n'
+    tables = '[tables.t]\ntitle = "T"\nmetrics = ["jaccard"]\n'
+    own.write_text(row.format("First words") + tables)
+    with monkeypatch.context() as broken:
+        broken.setattr(runner, "_score", lambda *_: 1 / 0)
+        assert harness("run", "mine", "--dataset", fields, "--file", own)[0] == 1
+    own.write_text(row.format("Better words") + tables)
+    code, _, err = harness("run", "mine", "--dataset", fields, "--file", own)
+    assert code == 0, err
+    (run,) = tracking.runs()
+    assert run.tags["mlflow.note.content"] == "Better words"
