@@ -19,7 +19,7 @@ MOMENTS = (0.3, 1.5, 3, 6, 10)
 def test_a_signal_to_the_main_process_alone_ends_all_in_order(fields, tiny, tmp_path, seconds, signum, workers):
     asked = ["reproduce", "--dataset", fields, "--file", tiny, "--profile", "smoke", "--workers", workers]
     process = subprocess.Popen(
-        [sys.executable, "-m", "harness.cli", *map(str, asked)],
+        [sys.executable, "-m", "harness", *map(str, asked)],
         cwd=tmp_path,
         text=True,
         stdout=subprocess.PIPE,

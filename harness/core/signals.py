@@ -30,9 +30,23 @@ def ended_in_order() -> Iterator[None]:
     former = {signum: signal.signal(signum, _stop) for signum in SIGNALS}
     try:
         yield
+    except Exception as error:  # of tidying up, after the children had ended
+        stopped = _behind(error)
+        if stopped:
+            raise stopped from None
+        raise
     finally:
         for signum, handler in former.items():
             signal.signal(signum, handler)
+
+
+def _behind(error: BaseException | None) -> Stopped | None:
+    """The signal because of which an error came about, if there was one."""
+    while error:
+        if isinstance(error, Stopped):
+            return error
+        error = error.__context__
+    return None
 
 
 def follow_parent() -> None:
