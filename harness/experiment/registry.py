@@ -5,9 +5,9 @@ import tomllib
 from collections.abc import Iterable
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
 from harness.core.errors import HarnessError
 from harness.datasets import DataSet
@@ -17,13 +17,16 @@ from harness.network.start import backend
 from harness.sources import LabelSource, open_source
 
 Model = TypeVar("Model", bound=BaseModel)
+ID_RULE = "an id has letters, digits, '-', '_' and '.', begins with a letter or digit and is 64 characters long at most"
+Id = Annotated[str, StringConstraints(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\z")]
+Title = Annotated[str, StringConstraints(pattern=r"\A[^\p{Cc}]{1,200}\z")]  # one line of words
 EXTERNAL = "external"  # method of rows that are scored and not run, and the profile of them all
 
 
 class Row(Strict):
     """One line of a table."""
 
-    title: str
+    title: Title
     method: Literal["network", "classical"]
     labels: str
     settings: dict[str, str | float | int | bool | list] = Field(default_factory=dict)
@@ -45,9 +48,16 @@ class External(Row):
 class Table(Strict):
     """Rows x metrics with the published values, in the order of the metrics."""
 
-    title: str
+    title: Title
     metrics: list[Literal["dice_nuclei", "dice_separations", "jaccard", "jaccard_equal"]] = Field(min_length=1)
     published: dict[str, list[float]] = Field(default_factory=dict)
+
+
+# What a registry without tables is shown in.
+TABLES = {
+    "dice": Table(title="Pixel-wise Dice coefficient before post-processing", metrics=["dice_nuclei", "dice_separations"]),
+    "jaccard": Table(title="Object-wise Jaccard index after post-processing", metrics=["jaccard", "jaccard_equal"]),
+}
 
 
 class Registry(Strict):
@@ -55,8 +65,8 @@ class Registry(Strict):
 
     dataset: str | None = None
     network: Network = Network()
-    rows: dict[str, Row] = Field(min_length=1)
-    tables: dict[str, Table] = Field(default_factory=dict)
+    rows: dict[Id, Row] = Field(min_length=1)
+    tables: dict[Id, Table] = Field(TABLES, min_length=1)
 
     def published(self, row: str, dataset: str) -> dict[str, float]:
         """The published values of a row by metric; none on a data set they are not of."""
@@ -174,7 +184,7 @@ def external(registry: Registry, name: str, labels: str, digest: str | None = No
     ----------
     registry : Registry
     name : str
-        Id of the row: letters, digits, "-", "_" and ".". An external row of this name is replaced.
+        Id of the row, see `ID_RULE`. An external row of this name is replaced.
     labels : str
         `folder:DIR`, the label images of the test fields.
     digest : str, optional
@@ -185,8 +195,8 @@ def external(registry: Registry, name: str, labels: str, digest: str | None = No
     HarnessError
         The name is that of a row of the file, or no name.
     """
-    if not re.fullmatch(r"\w[\w.-]*", name):
-        raise HarnessError(f"'{name}' cannot name a row; take letters, digits, '-', '_' and '.'")
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+        raise HarnessError(f"{name!r} cannot name a row: {ID_RULE}")
     if name in registry.rows and registry.rows[name].method != EXTERNAL:
         raise HarnessError(f"'{name}' is a row of the registry; call the external one something else")
     row = External(title=f"{name} (external)", labels=labels, settings={DIGEST: digest} if digest else {})
@@ -253,8 +263,8 @@ def _read(path: Path) -> dict:
         return tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise HarnessError(f"{path}: cannot be read ({error.strerror}); give a registry file in TOML") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise HarnessError(f"{path}: is not TOML: {error}") from error
+    except (ValueError, RecursionError) as error:  # not UTF-8, not TOML, nested too deep, a number of thousands of digits
+        raise HarnessError(f"{path}: is not TOML that can be read: {str(error).splitlines()[0]}") from error
 
 
 def _validated(model: type[Model], values: dict, path: Path | str) -> Model:
@@ -262,10 +272,21 @@ def _validated(model: type[Model], values: dict, path: Path | str) -> Model:
         return model.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"])
-        known = ", ".join(_fields_at(model, first["loc"][:-1]))
-        said = f"unknown key; expected one of {known}" if first["type"] == "extra_forbidden" else first["msg"]
-        raise HarnessError(f"{path}: {key}: {said}") from error
+        key = ".".join(_shown(part) for part in first["loc"] if part != "[key]")
+        raise HarnessError(f"{path}: {key}: {_said(model, first)}") from error
+
+
+def _shown(part: str | int) -> str:
+    """A key as it is, or, where that would not be one word of a line, quoted and cut."""
+    return str(part) if re.fullmatch(r"[\w.-]{1,64}", str(part)) else f"{str(part)!r:.70}"
+
+
+def _said(model: type[BaseModel], fault: Any) -> str:
+    if fault["type"] == "extra_forbidden":
+        return f"unknown key; expected one of {', '.join(_fields_at(model, fault['loc'][:-1]))}"
+    if fault["type"] == "string_pattern_mismatch":
+        return ID_RULE if "[key]" in fault["loc"] else "expected one line of 1 to 200 characters"
+    return fault["msg"]
 
 
 def _fields_at(model: type[BaseModel], location: tuple) -> dict:

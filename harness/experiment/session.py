@@ -112,6 +112,9 @@ def connect(session: Session, tracking_uri: str | None = None) -> Session:
     tracking.connect(tracking_uri)
     scored = [run for run in _runs_on(session.dataset, EXTERNAL) if run.state == "finished"]
     for run in reversed(scored):
+        row = session.registry.rows.get(run.row)
+        if row and row.method != EXTERNAL:
+            continue  # a row of the file has taken its name since
         session = add_external(session, run.row, run.tags["harness.labels"], run.params[f"settings.{DIGEST}"])
     return session
 

@@ -64,6 +64,16 @@ def test_profiles_change_the_amount_of_work_only():
         (ROW + "[tables.t]\ntitle = 'T'\nmetrics = ['jaccard']\npublished = {mein = [1.0]}", "published.mein: no such row"),
         (ROW + "[tables.t]\ntitle = 'T'\nmetrics = ['jaccard']\npublished = {mine = [1.0, 2.0]}", "2 values for 1 metrics"),
         ("this is not TOML", "is not TOML"),
+        ("x = " + "[" * 5000, "is not TOML that can be read"),
+        ("x = 1" + "0" * 5000, "is not TOML that can be read"),
+        (ROW.replace("Mine", "two\\nlines"), "rows.mine.title: expected one line"),
+        (ROW.replace("mine", "'../../x'"), "rows.'../../x': an id has letters"),
+        (ROW.replace("mine", "'a b'"), "rows.'a b': an id has letters"),
+        (ROW.replace("mine", '"a\\nb"'), "rows.'a\\nb': an id has letters"),
+        (ROW.replace("mine", "'größe'"), "an id has letters"),
+        (ROW.replace("mine", "x" * 65), "an id has letters"),
+        (ROW + "[tables.'../x']\ntitle = 'T'\nmetrics = ['jaccard']", "tables.'../x': an id has letters"),
+        (ROW + "[tables]", "tables: "),
     ],
 )
 def test_a_bad_registry_is_refused_in_one_line_with_file_and_key(tmp_path, text, said):
@@ -119,3 +129,11 @@ def test_a_new_metric_does_not_ask_for_new_training():
 def test_classical_rows_do_not_depend_on_the_network():
     spec = registry.resolve(PAPER, "classical-shape-shape", "cpu", DATASET, 0)
     assert spec.schedule is None and spec.network is None and "network" not in spec.versions
+
+
+def test_a_registry_without_tables_is_shown_in_those_of_the_paper(tmp_path):
+    tables = registry.load_registry(write(tmp_path, ROW)).tables
+    assert {name: table.metrics for name, table in tables.items()} == {
+        name: table.metrics for name, table in PAPER.tables.items()
+    }
+    assert not any(table.published for table in tables.values())
