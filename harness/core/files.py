@@ -27,7 +27,7 @@ def claimed(path: Path, refusal: str) -> Iterator[None]:
 
 
 @contextmanager
-def whole(path):
+def whole(path: str | Path) -> Iterator[Path]:
     """Write a file beside its place and move it there when all of it is written.
 
     Parameters

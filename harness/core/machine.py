@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 
-def machine():
+def machine() -> dict[str, str]:
     """The machine and the versions that decide its speed, as one dict of str; packages that are not there are left out."""
     packages = ("tensorflow", "jax", "keras", "numpy", "scipy", "scikit-image", "numba")
     return {
@@ -17,14 +17,14 @@ def machine():
     }
 
 
-def _version(package):
+def _version(package: str) -> str | None:
     try:
         return version(package)
     except PackageNotFoundError:
         return None
 
 
-def _processor():
+def _processor() -> str:
     try:
         with Path("/proc/cpuinfo").open(encoding="utf-8") as lines:
             return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))

@@ -2,24 +2,31 @@
 
 import os
 from collections import deque
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import cache
 from itertools import islice
 from multiprocessing import current_process, get_context
 from threading import Thread
+from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import HarnessError
 from harness.core.signals import follow_parent
 
-_pools = {}
+if TYPE_CHECKING:
+    import distributed
+
+_pools: dict[int, Executor] = {}
 RETRIES = 2  # of a task whose process was killed
 AHEAD = 1000  # tasks handed out before the first result is taken: work for hundreds of workers, little memory
 TASKS = 100  # of a small job; a task costs Dask milliseconds
 FIELDS = 32  # in a task at most: what a killed worker costs
 
 
-def over_fields(function, *columns, workers=None, scheduler=None):
+def over_fields(
+    function: Callable[..., Any], *columns: Sequence, workers: int | None = None, scheduler: str | None = None
+) -> Iterator[Any]:
     """Apply a function to every field; the results come in order and do not depend on where it is done.
 
     Parameters
@@ -46,7 +53,7 @@ def over_fields(function, *columns, workers=None, scheduler=None):
         yield from _elsewhere(lambda: _cluster(scheduler) if scheduler else _pool(workers), function, columns)
 
 
-def _elsewhere(executor, function, columns):
+def _elsewhere(executor: Callable[[], Executor], function: Callable[..., Any], columns: Sequence[Sequence]) -> Iterator[Any]:
     """Where a process of this machine is killed, all are lost: others go on after the last result. Dask does so itself."""
     size = min(max(1, len(columns[0]) // TASKS), FIELDS)
     done = failures = 0
@@ -64,9 +71,9 @@ def _elsewhere(executor, function, columns):
                 raise
 
 
-def _in_order(executor, function, fields, size):
+def _in_order(executor: Executor, function: Callable[..., Any], fields: Iterator[tuple], size: int) -> Iterator[list]:
     """`Executor.map` hands out everything at once, so its memory grows with the number of fields."""
-    handed_out = deque()
+    handed_out: deque[Future] = deque()
     while some := list(islice(fields, size)):
         if len(handed_out) == AHEAD:
             yield handed_out.popleft().result()
@@ -75,11 +82,11 @@ def _in_order(executor, function, fields, size):
         yield handed_out.popleft().result()
 
 
-def _each(function, fields):
+def _each(function: Callable[..., Any], fields: list[tuple]) -> list:
     return [function(*field) for field in fields]
 
 
-def _pool(workers):
+def _pool(workers: int) -> Executor:
     """Workers that stay for the next stage: each start costs seconds of imports.
 
     They are fresh interpreters, since forking one that has TensorFlow's threads can hang.
@@ -89,7 +96,14 @@ def _pool(workers):
     return _pools[workers]
 
 
-def as_they_end(function, tasks, broken, workers=1, scheduler=None, gpu=False):
+def as_they_end(
+    function: Callable[..., Any],
+    tasks: list[tuple],
+    broken: Callable[..., Any],
+    workers: int = 1,
+    scheduler: str | None = None,
+    gpu: bool = False,
+) -> Iterator[Any]:
     """Do long tasks side by side; where a process is killed, what it had not done is done again.
 
     Parameters
@@ -127,16 +141,16 @@ def as_they_end(function, tasks, broken, workers=1, scheduler=None, gpu=False):
     yield from (broken(*task) for task in tasks)
 
 
-def _fresh(workers):
+def _fresh(workers: int) -> Executor:
     return ProcessPoolExecutor(workers, get_context("spawn"), initializer=follow_parent, max_tasks_per_child=1)
 
 
-def is_lost(error):
+def is_lost(error: BaseException | None) -> bool:
     """Whether an error says that the process of a task was killed, and again where it was tried again."""
     return isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker"  # Dask's, where Dask is there
 
 
-def _alone(function, *arguments):
+def _alone(function: Callable[..., Any], *arguments: Any) -> Any:
     """A process that is done would wait for ever for the workers it began itself."""
     try:
         return function(*arguments)
@@ -146,10 +160,10 @@ def _alone(function, *arguments):
 
 
 @contextmanager
-def listening(say, scheduler=None):
+def listening(say: Callable[..., Any], scheduler: str | None = None) -> Iterator[Any]:
     """A queue for other processes: what they put into it, `say` is called with here."""
-    with nullcontext() if scheduler else get_context("spawn").Manager() as manager:
-        lines = _queue(scheduler) if scheduler else manager.Queue()
+    with ExitStack() as stack:
+        lines = _queue(scheduler) if scheduler else stack.enter_context(get_context("spawn").Manager()).Queue()
         listener = Thread(target=lambda: [say(*line) for line in iter(lines.get, None)], daemon=True)
         listener.start()
         try:
@@ -162,25 +176,25 @@ def listening(say, scheduler=None):
 # On a Dask cluster.
 
 
-def _cluster(scheduler, resources=None):
+def _cluster(scheduler: str, resources: dict[str, int] | None = None) -> Executor:
     """Dask's own `concurrent.futures.Executor`; what a lost worker had in hand is done again by another one."""
     return connect(scheduler).get_executor(pure=False, resources=resources)
 
 
-def _gpu(scheduler):
+def _gpu(scheduler: str) -> dict[str, int] | None:
     workers = connect(scheduler).scheduler_info(n_workers=-1)["workers"].values()
     return {"GPU": 1} if any("GPU" in worker["resources"] for worker in workers) else None
 
 
-def _queue(scheduler):
+def _queue(scheduler: str) -> "distributed.Queue":
     from distributed import Queue
 
     return Queue(client=connect(scheduler))
 
 
 @cache
-def connect(scheduler):
-    """Reach a Dask scheduler; a `distributed.Client`.
+def connect(scheduler: str) -> "distributed.Client":
+    """Reach a Dask scheduler.
 
     Raises
     ------

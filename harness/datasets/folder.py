@@ -140,7 +140,8 @@ def _contents(folder: Path) -> Contents:
 
 def _by_field(folder: Path, folders: bool = False) -> tuple[dict[str, Path], list[str]]:
     """Field to file (or folder, where allowed), in the order of names, and what does not belong there."""
-    found, wrong = {}, []
+    found: dict[str, Path] = {}
+    wrong = []
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
         field = path.name if path.is_dir() else pixels.field_name(path.name)
         if path.name.startswith("."):
@@ -156,7 +157,8 @@ def _by_field(folder: Path, folders: bool = False) -> tuple[dict[str, Path], lis
 
 def _split_lists(folder: Path, images: Mapping[str, Path]) -> tuple[dict[str, tuple[str, ...]], list[str]]:
     """Split to fields for each list that is there, and what is wrong with the lists."""
-    lists, wrong, seen = {}, [], {}
+    lists: dict[str, tuple[str, ...]] = {}
+    wrong, seen = [], dict[str, str]()
     for split in SPLITS:
         path = folder / f"{split}.txt"
         if not path.is_file():

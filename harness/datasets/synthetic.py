@@ -134,7 +134,7 @@ def _draw_nucleus(rng: np.random.Generator, level: float) -> Nucleus:
     elif kind < 0.12:  # condensed: small and bright
         size, light = 0.6 * size, light * _uniform(rng, 1.2, 3)
     return Nucleus(
-        centre=tuple(REACH + (n + 2 * OUTSIDE) * rng.random() for n in SHAPE),
+        centre=(_coordinate(rng, SHAPE[0]), _coordinate(rng, SHAPE[1])),
         semi_axes=(size * elongation**0.5, size / elongation**0.5),
         axis=_direction(rng),
         waves=tuple(
@@ -145,10 +145,14 @@ def _draw_nucleus(rng: np.random.Generator, level: float) -> Nucleus:
     )
 
 
+def _coordinate(rng: np.random.Generator, length: int) -> float:
+    return REACH + (length + 2 * OUTSIDE) * rng.random()
+
+
 def _beside(rng: np.random.Generator, nucleus: Nucleus, other: Nucleus) -> Nucleus:
     """The nucleus moved to where it touches the other one, slightly overlaps it or leaves a narrow gap."""
     towards = _direction(rng)
-    distance = _uniform(rng, 1.0, 1.12) * (_radius(other, towards) + _radius(nucleus, -towards))
+    distance = _uniform(rng, 1.0, 1.12) * float(_radius(other, towards) + _radius(nucleus, -towards))
     moved = (other.centre[0] + distance * towards.imag, other.centre[1] + distance * towards.real)
     inside = all(REACH < c < REACH + n + 2 * OUTSIDE for c, n in zip(moved, SHAPE, strict=True))
     return replace(nucleus, centre=moved) if inside else nucleus
@@ -170,7 +174,8 @@ def _depth(nucleus: Nucleus) -> tuple[tuple[slice, slice], np.ndarray]:
     y, x = (np.arange(start, start + 2 * REACH) - c for start, c in zip(corner, nucleus.centre, strict=True))
     distance = np.sqrt(y[:, None] ** 2 + x**2)
     depth = _radius(nucleus, (x + 1j * y[:, None]) / distance) - distance
-    return tuple(slice(start, start + 2 * REACH) for start in corner), depth
+    rows, columns = (slice(start, start + 2 * REACH) for start in corner)
+    return (rows, columns), depth
 
 
 def _fits(depth: np.ndarray, owner: np.ndarray, touching: bool) -> bool:
@@ -200,21 +205,21 @@ def _nucleoli(rng: np.random.Generator, nucleus: Nucleus) -> np.ndarray:
     return np.maximum(factor, 0.4)
 
 
-def _noise(rng: np.random.Generator, shape: tuple[int, int], sigma: float, deviation: float) -> np.ndarray:
+def _noise(rng: np.random.Generator, shape: tuple[int, ...], sigma: float, deviation: float) -> np.ndarray:
     """Smooth noise of mean 0 and the given standard deviation."""
     smooth = gaussian_filter(rng.standard_normal(shape), sigma)
     return smooth * (deviation / np.sqrt((smooth**2).mean()))
 
 
-def _debris(rng: np.random.Generator, shape: tuple[int, int], level: float) -> np.ndarray:
+def _debris(rng: np.random.Generator, shape: tuple[int, ...], level: float) -> np.ndarray:
     """Light of specks smaller than the blur, which are no nuclei, and of a few cells far out of focus."""
     light = np.zeros(shape)
     for _ in range(int(_uniform(rng, 4, 25))):
         y, x = (int(n * rng.random()) for n in shape)
         light[y, x] += level * _uniform(rng, 2, 14)
     for _ in range(int(_uniform(rng, 1, 6))):
-        y, x = (np.exp(-(((np.arange(n) - n * rng.random()) / 25) ** 2)) for n in shape)
-        light += level * _uniform(rng, 0.01, 0.04) * y[:, None] * x
+        down, across = (np.exp(-(((np.arange(n) - n * rng.random()) / 25) ** 2)) for n in shape)
+        light += level * _uniform(rng, 0.01, 0.04) * down[:, None] * across
     return light
 
 

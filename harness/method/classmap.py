@@ -10,7 +10,7 @@ IGNORE = 3  # in training maps only: a pixel that the loss leaves out
 TOO_LARGE = 2**24  # for an id: tables are indexed by them
 
 
-def class_map(labels):
+def class_map(labels: np.ndarray) -> np.ndarray:
     """Classes of the pixels of a label image.
 
     Separation is every pixel, inside a nucleus or in the gap, whose 3x3 neighbourhood holds two different
@@ -45,7 +45,7 @@ def class_map(labels):
     return classes
 
 
-def training_map(labels, ignore):
+def training_map(labels: np.ndarray, ignore: np.ndarray) -> np.ndarray:
     """Class map of `labels` with `IGNORE` where the (H, W) boolean array `ignore` is set; uint8."""
     classes = class_map(labels)
     if np.shape(ignore) != classes.shape:
@@ -56,7 +56,7 @@ def training_map(labels, ignore):
     return classes
 
 
-def check_labels(labels):
+def check_labels(labels: np.ndarray) -> np.ndarray:
     """`labels` as int32; a HarnessError unless it is a 2-D array of integers from 0 to below `TOO_LARGE`."""
     labels = np.asarray(labels)
     if labels.ndim != 2 or labels.dtype.kind not in "iu":

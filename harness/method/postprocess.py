@@ -10,7 +10,7 @@ from harness.method.classmap import BACKGROUND, NUCLEUS, SEPARATION, check_label
 SQUARE = np.ones((3, 3), dtype=bool)
 
 
-def nuclei_from_class_map(classes):
+def nuclei_from_class_map(classes: np.ndarray) -> np.ndarray:
     """Nuclei of a predicted class map.
 
     Separations are dilated 3x3 and merged with the background, which closes gaps in them; the skeleton
@@ -33,7 +33,7 @@ def nuclei_from_class_map(classes):
     return postprocessing_steps(classes)["nuclei"]
 
 
-def postprocessing_steps(classes):
+def postprocessing_steps(classes: np.ndarray) -> dict[str, np.ndarray]:
     """The four (H, W) arrays on the way from class map to nuclei, in order.
 
     "merged" (dilated separations and background), "skeleton", "mask" (pixels of nuclei without the dilated
@@ -47,7 +47,7 @@ def postprocessing_steps(classes):
     return {"merged": merged, "skeleton": skeleton, "mask": mask, "nuclei": nuclei}
 
 
-def remove_touching_edge(labels):
+def remove_touching_edge(labels: np.ndarray) -> np.ndarray:
     """`labels` without the nuclei that have a pixel in the first or last row or column; other ids stay."""
     labels = check_labels(labels)
     ids = np.arange(labels.max(initial=0) + 1, dtype=np.int32)

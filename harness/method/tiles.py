@@ -4,6 +4,8 @@ The paper (section 2.1) crops each field into four windows of 512x512 px and use
 """
 
 import math
+from collections.abc import Iterable, Iterator
+from itertools import chain
 
 import numpy as np
 
@@ -11,7 +13,7 @@ SIZE = 512
 ORIENTATIONS = 8
 
 
-def tile_corners(shape, size=SIZE):
+def tile_corners(shape: tuple[int, ...], size: int = SIZE) -> list[tuple[int, int]]:
     """Corners of the fewest evenly spaced windows that cover a field.
 
     Parameters
@@ -31,12 +33,12 @@ def tile_corners(shape, size=SIZE):
     return [(row, column) for row in rows for column in columns]
 
 
-def _starts(length, size):
+def _starts(length: int, size: int) -> list[int]:
     count = math.ceil(length / size)
     return [round(start) for start in np.linspace(0, max(length - size, 0), count)]
 
 
-def cut(field, size=SIZE):
+def cut(field: np.ndarray, size: int = SIZE) -> np.ndarray:
     """Cut a field into its tiles; fields smaller than a tile are padded by reflection.
 
     Parameters
@@ -54,14 +56,14 @@ def cut(field, size=SIZE):
     return np.stack(list(windows(field, size)))
 
 
-def windows(field, size=SIZE):
+def windows(field: np.ndarray, size: int = SIZE) -> Iterator[np.ndarray]:
     """The tiles of `cut` one by one, as views of the field."""
     padding = [(0, max(size - length, 0)) for length in field.shape]
     padded = np.pad(field, padding, mode="reflect") if np.any(padding) else field
     return (padded[y : y + size, x : x + size] for y, x in tile_corners(field.shape, size))
 
 
-def normalise(tile):
+def normalise(tile: np.ndarray) -> np.ndarray:
     """Subtract a tile's own mean and divide by its own standard deviation.
 
     Parameters
@@ -79,7 +81,7 @@ def normalise(tile):
     return (centred / deviation if deviation > 0 else centred).astype(np.float32)
 
 
-def orient(tile, orientation):
+def orient(tile: np.ndarray, orientation: int) -> np.ndarray:
     """One of the 8 flips and rotations of a square tile (the symmetries of the square).
 
     Parameters
@@ -96,7 +98,7 @@ def orient(tile, orientation):
     return np.rot90(flipped, orientation % 4)
 
 
-def stitch(tiles, shape):
+def stitch(tiles: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """Blend the overlapping tiles of a field.
 
     Each tile weighs least at its rim, where the network sees the least context, so no seam shows where it ends.
@@ -116,7 +118,7 @@ def stitch(tiles, shape):
     return np.concatenate(list(stitch_bands(tiles, shape, tiles.shape[1])))
 
 
-def stitch_bands(tiles, shape, size=SIZE):
+def stitch_bands(tiles: Iterable[np.ndarray], shape: tuple[int, ...], size: int = SIZE) -> Iterator[np.ndarray]:
     """Blend the overlapping tiles of a field, giving away the rows that are done: no more is held than a row of tiles.
 
     Parameters
@@ -134,12 +136,14 @@ def stitch_bands(tiles, shape, size=SIZE):
         The next rows of what `stitch` returns.
     """
     rows, columns = (_starts(length, size) for length in shape)
-    tiles, ramp = iter(tiles), np.minimum(np.arange(1, size + 1), np.arange(size, 0, -1)).astype(np.float32)
-    weight, total = np.outer(ramp, ramp)[..., None], None
+    ramp = np.minimum(np.arange(1, size + 1), np.arange(size, 0, -1)).astype(np.float32)
+    weight = np.outer(ramp, ramp)[..., None]
+    tiles = iter(tiles)
+    first = next(tiles)
+    total = np.zeros((size, max(shape[1], size), first.shape[2] + 1), np.float32)  # the last channel is the weight
+    tiles = chain([first], tiles)
     for y, below in zip(rows, [*rows[1:], shape[0]], strict=True):
         for x, tile in zip(columns, tiles, strict=False):
-            if total is None:
-                total = np.zeros((size, max(shape[1], size), tile.shape[2] + 1), np.float32)  # the last is the weight
             total[:, x : x + size, :-1] += tile * weight
             total[:, x : x + size, -1:] += weight
         done = below - y

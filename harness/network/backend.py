@@ -7,7 +7,7 @@ import keras
 SAME_BITS_ON_GPU = "--xla_gpu_deterministic_ops=true"
 
 
-def settle(threads, deterministic=True):
+def settle(threads: int, deterministic: bool = True) -> None:
     """Make the backend deterministic, with a fixed number of threads.
 
     Sums depend on how many threads share them, so the number is part of the spec. It is TensorFlow's on a CPU; JAX has no
@@ -35,17 +35,17 @@ def settle(threads, deterministic=True):
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {SAME_BITS_ON_GPU}".strip()
 
 
-def compiles_by_xla():
+def compiles_by_xla() -> bool:
     """XLA is left out on TensorFlow: on a CPU it is several times slower than the rest of TensorFlow."""
     return keras.backend.backend() == "jax"
 
 
-def on_gpu():
+def on_gpu() -> bool:
     """Whether this process computes on a GPU."""
     return any("gpu" in device or "cuda" in device for device in keras.distribution.list_devices())
 
 
-def share_batches(batch):
+def share_batches(batch: int) -> None:
     """Spread each batch evenly over all devices, where Keras can (on JAX) and the batch divides by their number."""
     devices = keras.distribution.list_devices()
     shared = compiles_by_xla() and len(devices) > 1 and batch % len(devices) == 0

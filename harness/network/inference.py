@@ -1,22 +1,27 @@
 """A trained network applied to whole fields."""
 
+from collections.abc import Iterator
 from itertools import islice
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from harness.method import tiles
 
+if TYPE_CHECKING:
+    import keras
+
 TILES_AT_ONCE = 16
 
 
-def tiles_at_once():
+def tiles_at_once() -> int:
     """How many tiles are predicted together: a CPU gains nothing from more than one."""
     from harness.network.backend import on_gpu
 
     return TILES_AT_ONCE if on_gpu() else 1
 
 
-def predict_field(model, image, size=tiles.SIZE):
+def predict_field(model: "keras.Model", image: np.ndarray, size: int = tiles.SIZE) -> tuple[np.ndarray, np.ndarray]:
     """Class maps of a field's tiles, and of the whole field stitched from them.
 
     Probabilities are held for one row of tiles at a time, class maps for the field.
@@ -39,7 +44,7 @@ def predict_field(model, image, size=tiles.SIZE):
     """
     tile_maps = []
 
-    def probabilities():
+    def probabilities() -> Iterator[np.ndarray]:
         windows = tiles.windows(image, size)
         while batch := list(islice(windows, tiles_at_once())):
             normalised = np.stack([tiles.normalise(tile) for tile in batch])[..., None]
@@ -51,5 +56,5 @@ def predict_field(model, image, size=tiles.SIZE):
     return np.stack(tile_maps), field_map
 
 
-def _class_map(probabilities):
+def _class_map(probabilities: np.ndarray) -> np.ndarray:
     return probabilities.argmax(-1).astype(np.uint8)

@@ -1,12 +1,12 @@
 """The losses: the paper's class-weighted log Dice (section 2.3, eq. 1 and 2), and its linear form for comparison."""
 
-from keras import ops
+from keras import KerasTensor, ops
 
 WEIGHTS = (0.2, 0.4, 0.4)
 SMOOTHING = 1.0
 
 
-def dice_coefficients(y_true, y_pred):
+def dice_coefficients(y_true: KerasTensor, y_pred: KerasTensor) -> KerasTensor:
     """Soft Dice coefficient of each class over a batch, eq. 2 of the paper.
 
     Parameters
@@ -29,7 +29,7 @@ def dice_coefficients(y_true, y_pred):
     return (2 * both + SMOOTHING) / (either + SMOOTHING)
 
 
-def log_dice_loss(y_true, y_pred):
+def log_dice_loss(y_true: KerasTensor, y_pred: KerasTensor) -> KerasTensor:
     """Class-weighted sum of the log Dice losses, eq. 1 of the paper: -(0.2 log d_BG + 0.4 log d_N + 0.4 log d_SL).
 
     Parameters and shapes as in `dice_coefficients`; returns a scalar tensor, 0 for a perfect prediction, without bound.
@@ -37,7 +37,7 @@ def log_dice_loss(y_true, y_pred):
     return -_weighted(ops.log(dice_coefficients(y_true, y_pred)))
 
 
-def dice_loss(y_true, y_pred):
+def dice_loss(y_true: KerasTensor, y_pred: KerasTensor) -> KerasTensor:
     """The same sum without the logarithm, 1 - (0.2 d_BG + 0.4 d_N + 0.4 d_SL): what this harness trained with at first.
 
     Parameters and shapes as in `dice_coefficients`; returns a scalar tensor from 0 to 1.
@@ -45,7 +45,7 @@ def dice_loss(y_true, y_pred):
     return 1 - _weighted(dice_coefficients(y_true, y_pred))
 
 
-def _weighted(values):
+def _weighted(values: KerasTensor) -> KerasTensor:
     return ops.sum(values * ops.convert_to_tensor(WEIGHTS, dtype=values.dtype))
 
 

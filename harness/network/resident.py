@@ -1,11 +1,17 @@
 """Tiles that stay on the device: a training step is told which ones, and takes, turns and learns from them there."""
 
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
 import keras
 import numpy as np
-from keras import ops
+from keras import KerasTensor, ops
 
 from harness.method import tiles
 from harness.network.loss import LOSSES
+
+if TYPE_CHECKING:
+    from harness.network.training import TileSet
 
 AT_ONCE = 50
 
@@ -26,7 +32,7 @@ class Resident(keras.Model):
         One of `harness.network.loss.LOSSES`.
     """
 
-    def __init__(self, network, tile_sets, loss):
+    def __init__(self, network: keras.Model, tile_sets: Sequence["TileSet"], loss: str) -> None:
         super().__init__()
         self.segmentation_loss = LOSSES[loss]
         self.network = network
@@ -34,7 +40,7 @@ class Resident(keras.Model):
         self.class_maps = self._on_device("uint8", [tile_set.class_maps for tile_set in tile_sets], np.asarray)
         self.built = True
 
-    def _on_device(self, dtype, arrays, prepared):
+    def _on_device(self, dtype: str, arrays: list[np.ndarray], prepared: Callable[[np.ndarray], np.ndarray]) -> keras.Variable:
         """Part by part: what is handed over at once, TensorFlow holds three times meanwhile."""
         parts = (array[start : start + AT_ONCE] for array in arrays for start in range(0, len(array), AT_ONCE))
         stored = ops.concatenate([ops.convert_to_tensor(prepared(part)) for part in parts])
@@ -42,39 +48,35 @@ class Resident(keras.Model):
             shape=stored.shape, dtype=dtype, initializer=lambda *_, **__: stored, trainable=False, autocast=False
         )
 
-    def call(self, examples, training=None):
+    def call(self, examples: KerasTensor, training: bool | None = None) -> KerasTensor:
         """Class probabilities of (tile, orientation) pairs."""
         return self.network(_taken(self.images, examples)[..., None], training=training)
 
-    def compute_loss(self, x=None, y=None, y_pred=None, sample_weight=None, training=True):
+    def compute_loss(
+        self,
+        x: KerasTensor | None = None,
+        y: None = None,
+        y_pred: KerasTensor | None = None,
+        sample_weight: None = None,
+        training: bool = True,
+    ) -> KerasTensor:
         """The segmentation loss and the L2 terms; the class maps are those that the input says."""
         return ops.sum([self.segmentation_loss(_taken(self.class_maps, x), y_pred), *self.losses])
 
-    if keras.backend.backend() == "jax":
+    def train_step(self, *inputs: Any) -> Any:
+        """Several steps in one dispatch."""
+        return _several(super().train_step, *inputs)
 
-        def train_step(self, state, data):
-            """Several steps in one dispatch."""
-            return _scanned(super().train_step, state, data[0])
-
-        def test_step(self, state, data):
-            """Several steps in one dispatch."""
-            return _scanned(super().test_step, state, data[0])
-    else:
-
-        def train_step(self, data):
-            """Several steps in one dispatch."""
-            return _looped(super().train_step, data[0])
-
-        def test_step(self, data):
-            """Several steps in one dispatch."""
-            return _looped(super().test_step, data[0])
+    def test_step(self, *inputs: Any) -> Any:
+        """Several steps in one dispatch."""
+        return _several(super().test_step, *inputs)
 
 
-def _normalised(images):
+def _normalised(images: np.ndarray) -> np.ndarray:
     return np.stack([tiles.normalise(image) for image in images])
 
 
-def _taken(stored, examples):
+def _taken(stored: keras.Variable, examples: KerasTensor) -> KerasTensor:
     """Tiles by index, each in its orientation; selects rather than branches, so that a batch may be spread over devices."""
     taken, orientation = ops.take(stored, examples[:, 0], axis=0), examples[:, 1][:, None, None]
     taken = ops.where(orientation >= 4, ops.flip(taken, 2), taken)
@@ -82,16 +84,21 @@ def _taken(stored, examples):
     return ops.where(orientation % 2 == 1, ops.rot90(taken, 1, (1, 2)), taken)
 
 
-def _scanned(step, state, examples):
-    def next_step(state, chosen):
+def _scanned(step: Callable[..., tuple[dict, tuple]], state: tuple, data: tuple) -> tuple[dict, tuple]:
+    def next_step(state: tuple, chosen: KerasTensor) -> tuple[tuple, dict]:
         logs, state = step(state, (chosen,))
         return state, logs
 
-    state, logs = ops.scan(next_step, state, ops.swapaxes(examples, 0, 1))
+    state, logs = ops.scan(next_step, state, ops.swapaxes(data[0], 0, 1))
     return {name: values[-1] for name, values in logs.items()}, state
 
 
-def _looped(step, examples):
+def _looped(step: Callable[..., dict], data: tuple) -> dict:
+    (examples,) = data
     if examples.shape[1] == 1:
         return step((examples[:, 0],))
     return {"loss": ops.fori_loop(0, examples.shape[1], lambda k, _: step((examples[:, k],))["loss"], ops.zeros(()))}
+
+
+# On JAX a step is given the state of everything that changes, and gives it back.
+_several: Callable[..., Any] = _scanned if keras.backend.backend() == "jax" else _looped

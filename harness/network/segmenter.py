@@ -14,10 +14,10 @@ from harness.network.inference import predict_field
 class Segmenter:
     """What `mlflow.pyfunc` calls; `network` is from tiles to class probabilities."""
 
-    def __init__(self, network):
+    def __init__(self, network: keras.Model) -> None:
         self.network = network
 
-    def predict(self, image, params=None):  # noqa: ARG002  MLflow hands them over
+    def predict(self, image: np.ndarray, params: None = None) -> np.ndarray:  # noqa: ARG002  MLflow hands them over
         """Nuclei of a field, as the harness itself predicts and post-processes it.
 
         Parameters
@@ -39,6 +39,6 @@ class Segmenter:
         return nuclei_from_class_map(classes)
 
 
-def _load_pyfunc(path):
+def _load_pyfunc(path: str) -> Segmenter:
     """The name is MLflow's: what a `loader_module` must have."""
     return Segmenter(keras.saving.load_model(path, compile=False))

@@ -16,7 +16,7 @@ def backend() -> str:
     return chosen or "tensorflow"
 
 
-def load_backend(threads=None):
+def load_backend(threads: int | None = None) -> None:
     """Import the network stage without the dozen lines that TensorFlow writes past every log level of its own.
 
     Parameters

@@ -10,7 +10,10 @@ import os
 import shutil
 import zipfile
 import zlib
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
 
 import keras
 import numpy as np
@@ -21,7 +24,7 @@ DAMAGE = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.erro
 
 
 @contextmanager
-def claimed(folder):
+def claimed(folder: Path) -> Iterator[None]:
     """Keep other processes from training into the same folder; the claim goes with the process, however it ends.
 
     Raises
@@ -38,7 +41,7 @@ def claimed(folder):
         yield
 
 
-def save(folder, network, optimiser, history):
+def save(folder: Path, network: keras.Model, optimiser: keras.Optimizer, history: list[dict]) -> None:
     """Write the state after the last epoch of `history`, and let go of those that are not needed any more.
 
     Parameters
@@ -67,7 +70,7 @@ def save(folder, network, optimiser, history):
             shutil.rmtree(old)
 
 
-def restore(folder, network, optimiser, say):
+def restore(folder: Path, network: keras.Model, optimiser: keras.Optimizer, say: Callable[[str], object]) -> list[dict]:
     """Load the last state that is whole and whose best epoch is whole; others are set aside.
 
     Parameters
@@ -100,53 +103,53 @@ def restore(folder, network, optimiser, say):
     return []
 
 
-def load_best(folder, network, history):
+def load_best(folder: Path, network: keras.Model, history: list[dict]) -> None:
     """Give a network the weights of the epoch with the smallest validation loss."""
     assign(network.variables, _read(best_weights(folder, history)))
 
 
-def best_weights(folder, history):
+def best_weights(folder: Path, history: list[dict]) -> Path:
     """File with the weights of the best epoch."""
     return _epoch(folder, best(history)["epoch"]) / "weights.npz"
 
 
-def best(history):
+def best(history: list[dict]) -> dict:
     """Record of the epoch with the smallest validation loss."""
     return min(history, key=lambda record: record["val_loss"])
 
 
-def assign(variables, arrays):
+def assign(variables: list[keras.Variable], arrays: list[np.ndarray]) -> None:
     """Set Keras variables one after the other."""
     for variable, array in zip(variables, arrays, strict=True):
         variable.assign(array)
 
 
-def _epoch(folder, number):
+def _epoch(folder: Path, number: int) -> Path:
     return folder / f"epoch-{number:03d}"
 
 
-def _whole_epochs(folder):
+def _whole_epochs(folder: Path) -> list[Path]:
     return sorted(state for state in folder.glob("epoch-*") if not state.suffix)
 
 
-def _set_aside(state):
+def _set_aside(state: Path) -> None:
     damaged = state.with_suffix(".damaged")
     shutil.rmtree(damaged, ignore_errors=True)
     state.rename(damaged)
 
 
-def _write(path, content):
+def _write(path: Path, content: Callable[[BinaryIO], object]) -> None:
     with path.open("wb") as file:
         content(file)
         file.flush()
         os.fsync(file.fileno())
 
 
-def _save(file, variables):
+def _save(file: BinaryIO, variables: list[keras.Variable]) -> None:
     np.savez(file, **{f"{i:03d}": keras.ops.convert_to_numpy(v) for i, v in enumerate(variables)})
 
 
-def _read(path):
+def _read(path: Path) -> list[np.ndarray]:
     """Arrays of a file, in order; reading them all is what checks them (each has a CRC-32)."""
     with np.load(path) as arrays:
         return [arrays[name] for name in sorted(arrays.files)]

@@ -5,6 +5,7 @@ A training that was stopped, in whatever way, goes on from its last whole epoch 
 
 import math
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -59,7 +60,18 @@ class Moment(NamedTuple):
     seconds_left: float
 
 
-def train(training, validation, schedule, network, seed, folder, loss="log-dice", on_epoch=None, on_step=None, say=print):
+def train(
+    training: TileSet,
+    validation: TileSet,
+    schedule: Schedule,
+    network: dict[str, int],
+    seed: int,
+    folder: str | Path,
+    loss: str = "log-dice",
+    on_epoch: Callable[[dict], object] | None = None,
+    on_step: Callable[[Moment], object] | None = None,
+    say: Callable[[str], object] = print,
+) -> tuple[keras.Model, list[dict]]:
     """Train a U-Net, or go on with a training that was stopped, and keep the epoch with the smallest validation loss.
 
     Parameters
@@ -105,7 +117,9 @@ def train(training, validation, schedule, network, seed, folder, loss="log-dice"
     return model, history
 
 
-def prepared(schedule, network, seed, size=None):
+def prepared(
+    schedule: Schedule, network: dict[str, int], seed: int, size: int | None = None
+) -> tuple[keras.Model, keras.Optimizer]:
     """The U-Net with its initial weights, and Adam with the profile's learning rate, built for it."""
     model = unet(**network, seed=seed, size=size, precision=schedule.precision)
     optimiser = keras.optimizers.Adam(_learning_rate(schedule))
@@ -113,7 +127,7 @@ def prepared(schedule, network, seed, size=None):
     return model, optimiser
 
 
-def _learning_rate(schedule):
+def _learning_rate(schedule: Schedule) -> float | keras.optimizers.schedules.LearningRateSchedule:
     if schedule.decay == "constant":
         return schedule.learning_rate
     steps = schedule.epochs * schedule.steps_per_epoch
@@ -125,7 +139,16 @@ def _learning_rate(schedule):
     )
 
 
-def _fit(model, optimiser, training, validation, schedule, seed, loss, keeper):
+def _fit(
+    model: keras.Model,
+    optimiser: keras.Optimizer,
+    training: TileSet,
+    validation: TileSet,
+    schedule: Schedule,
+    seed: int,
+    loss: str,
+    keeper: "_Keeper",
+) -> None:
     count, batch, done = len(training.images), schedule.batch, len(keeper.history)
     first = done * schedule.steps_per_epoch * batch
     validated = validation_examples(len(validation.images), schedule)
@@ -147,7 +170,7 @@ def _fit(model, optimiser, training, validation, schedule, seed, loss, keeper):
     )
 
 
-def on_device(model, optimiser, *tile_sets, loss="log-dice"):
+def on_device(model: keras.Model, optimiser: keras.Optimizer, *tile_sets: TileSet, loss: str = "log-dice") -> Resident:
     """A network ready to `fit` on tiles that stay on the device; see `harness.network.resident.Resident`.
 
     Parameters
@@ -164,7 +187,7 @@ def on_device(model, optimiser, *tile_sets, loss="log-dice"):
     return learner
 
 
-def per_dispatch(steps):
+def per_dispatch(steps: int) -> int:
     """How many of an epoch's steps are one call of the device: on a GPU the calls would cost more than the steps."""
     return math.gcd(steps, STEPS_PER_DISPATCH) if backend.on_gpu() else 1
 
@@ -184,24 +207,24 @@ class Examples(keras.utils.PyDataset):
         Go on after an epoch; Keras then does not begin anew, and wait, with every epoch.
     """
 
-    def __init__(self, chosen, batch, steps, endless=False):
+    def __init__(self, chosen: Callable[[int, int], np.ndarray], batch: int, steps: int, endless: bool = False) -> None:
         super().__init__()
         self.chosen, self.batch, self.endless = chosen, batch, endless
         self.at_once = per_dispatch(steps)
         self.dispatches = steps // self.at_once
 
     @property
-    def num_batches(self):
+    def num_batches(self) -> int | None:
         """Dispatches in an epoch; None where they have no end."""
         return None if self.endless else self.dispatches
 
-    def __getitem__(self, index):
+    def __getitem__(self, index: int) -> tuple[np.ndarray]:
         length = self.batch * self.at_once
         chosen = self.chosen(index * length, length).reshape(self.at_once, self.batch, 2)
         return (chosen.swapaxes(0, 1).astype(np.int32),)
 
 
-def validation_examples(count, schedule):
+def validation_examples(count: int, schedule: Schedule) -> np.ndarray:
     """Tiles and orientations that a training is validated on: (M, 2) ints, M a multiple of the batch.
 
     Unless augmented, the tiles are evenly spread over the split; as many as the profile asks for. A last batch that is not
@@ -215,7 +238,7 @@ def validation_examples(count, schedule):
     return np.resize(chosen, (math.ceil(len(chosen) / schedule.batch) * schedule.batch, 2))
 
 
-def example_order(count, first, length, seed):
+def example_order(count: int, first: int, length: int, seed: int) -> np.ndarray:
     """Tiles and orientations of a stretch of training.
 
     Every pass visits each tile once in a new order; over eight passes each tile comes in each of its eight flips and
@@ -241,7 +264,7 @@ def example_order(count, first, length, seed):
     return examples[skipped : skipped + length]
 
 
-def _one_pass(count, number, seed):
+def _one_pass(count: int, number: int, seed: int) -> np.ndarray:
     order = np.random.default_rng([seed, 2, number]).permutation(count)
     rounds, turn = divmod(number, tiles.ORIENTATIONS)
     every = np.tile(np.arange(tiles.ORIENTATIONS), (count, 1))
@@ -254,19 +277,27 @@ class _Keeper(keras.callbacks.Callback):
 
     async_safe = True  # else Keras would wait for the device after every dispatch
 
-    def __init__(self, folder, network, schedule, history, on_epoch, on_step):
+    def __init__(
+        self,
+        folder: Path,
+        network: keras.Model,
+        schedule: Schedule,
+        history: list[dict],
+        on_epoch: Callable[[dict], object] | None,
+        on_step: Callable[[Moment], object] | None,
+    ) -> None:
         super().__init__()
         self.folder, self.network, self.schedule, self.history = folder, network, schedule, history
         self.on_epoch, self.on_step = on_epoch, on_step
 
-    def on_train_begin(self, logs=None):
+    def on_train_begin(self, logs: dict | None = None) -> None:
         self.began, self.before = time.perf_counter(), len(self.history) * self.schedule.steps_per_epoch
         self.at_once = per_dispatch(self.schedule.steps_per_epoch)
 
-    def on_epoch_begin(self, epoch, logs=None):
+    def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         self.epoch_began = time.perf_counter()
 
-    def on_train_batch_end(self, batch, logs=None):
+    def on_train_batch_end(self, batch: int, logs: dict) -> None:
         if not self.on_step:
             return
         now, schedule = time.perf_counter(), self.schedule
@@ -277,7 +308,7 @@ class _Keeper(keras.callbacks.Callback):
             Moment(len(self.history) + 1, step, float(logs["loss"]), step * schedule.batch / (now - self.epoch_began), left)
         )
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict) -> None:
         record = {
             "epoch": epoch + 1,
             "loss": float(logs["loss"]),

@@ -8,7 +8,7 @@ DROPOUT = (0.2, 0.25, 0.3, 0.35)
 L2 = 1e-4
 
 
-def unet(base=16, last=32, seed=0, size=None, precision="float32"):
+def unet(base: int = 16, last: int = 32, seed: int = 0, size: int | None = None, precision: str = "float32") -> keras.Model:
     """Build the U-Net with its fixed initial weights.
 
     Four levels down and up, two zero-padded 3x3 convolutions a level, selu, max-pooling followed by dropout,
@@ -52,22 +52,24 @@ def unet(base=16, last=32, seed=0, size=None, precision="float32"):
     return model
 
 
-def _two_convolutions(x, filters, name, policy):
+def _two_convolutions(x: keras.KerasTensor, filters: int, name: str, policy: str) -> keras.KerasTensor:
     for suffix in "ab":
         x = _convolution(x, keras.layers.Conv2D, filters, 3, name + suffix, policy)
     return x
 
 
-def _convolution(x, kind, filters, kernel, name, policy, **options):
+def _convolution(
+    x: keras.KerasTensor, kind: type[keras.layers.Layer], filters: int, kernel: int, name: str, policy: str, **options: int
+) -> keras.KerasTensor:
     x = kind(filters, kernel, padding="same", name=name, dtype=policy, kernel_regularizer=keras.regularizers.L2(L2), **options)(x)
     return keras.layers.Activation("selu", dtype="float32", name=f"{name}_selu")(x)
 
 
-def _dropout_seed(seed, level):
+def _dropout_seed(seed: int, level: int) -> int:
     return int(np.random.default_rng([seed, 1, level]).integers(2**31))
 
 
-def _set_initial_weights(model, seed):
+def _set_initial_weights(model: keras.Model, seed: int) -> None:
     """Glorot normal kernels drawn with NumPy, one stream per layer: the same for every row and backend."""
     layers = [layer for layer in model.layers if layer.weights and hasattr(layer, "kernel")]
     for index, layer in enumerate(layers):
@@ -75,7 +77,7 @@ def _set_initial_weights(model, seed):
         layer.kernel.assign(glorot_normal(layer.kernel.shape, rng))
 
 
-def glorot_normal(shape, rng):
+def glorot_normal(shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarray:
     """Draw a convolution kernel from Glorot's truncated normal distribution.
 
     Parameters

@@ -59,10 +59,10 @@ def test_a_stopped_training_goes_on_to_the_same_bits(tmp_path):
             raise Stop
 
     with pytest.raises(Stop):
-        train(tile_set, tile_set, schedule(), NETWORK, 1, tmp_path / "stopped", stop)
+        train(tile_set, tile_set, schedule(), NETWORK, 1, tmp_path / "stopped", on_epoch=stop)
     (tmp_path / "stopped" / "epoch-003.partial").mkdir()
     resumed, after = train(
-        tile_set, tile_set, schedule(), NETWORK, 1, tmp_path / "stopped", lambda epoch: seen.append(epoch["epoch"])
+        tile_set, tile_set, schedule(), NETWORK, 1, tmp_path / "stopped", on_epoch=lambda epoch: seen.append(epoch["epoch"])
     )
     assert seen == [1, 2, 3]
     for a, b in zip(whole.variables, resumed.variables, strict=True):
@@ -72,7 +72,7 @@ def test_a_stopped_training_goes_on_to_the_same_bits(tmp_path):
 
 def test_a_finished_training_is_only_read(tmp_path):
     _, history = train(squares(3), squares(3), schedule(epochs=1), NETWORK, 0, tmp_path)
-    _, again = train(squares(3), squares(3), schedule(epochs=1), NETWORK, 0, tmp_path, pytest.fail)
+    _, again = train(squares(3), squares(3), schedule(epochs=1), NETWORK, 0, tmp_path, on_epoch=pytest.fail)
     assert again == history == json.loads((tmp_path / "epoch-001" / "history.json").read_text())
 
 

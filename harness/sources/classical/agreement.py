@@ -9,7 +9,7 @@ from harness.sources.classical.settings import Settings
 BEST = ("shape/intensity", "intensity/shape", "shape/shape")
 
 
-def consensus(image, settings=Settings()):
+def consensus(image: np.ndarray, settings: Settings = Settings()) -> tuple[np.ndarray, np.ndarray]:
     """Label image of Shape/Intensity, and the clusters in which the configurations count differently.
 
     A cluster is an 8-connected component of the union of the foregrounds of the three best configurations. Where they
@@ -32,7 +32,7 @@ def consensus(image, settings=Settings()):
     return labels[BEST[0]], disputed[clusters]
 
 
-def _objects_per_cluster(labels, clusters, count):
+def _objects_per_cluster(labels: np.ndarray, clusters: np.ndarray, count: int) -> np.ndarray:
     """Number of objects of a label image in each cluster."""
     on = labels > 0
     span = int(labels.max(initial=0)) + 1

@@ -4,7 +4,7 @@ import numpy as np
 from numba import njit
 
 
-def label(mask):
+def label(mask: np.ndarray) -> tuple[np.ndarray, int]:
     """8-connected components of a mask.
 
     Parameters
@@ -19,13 +19,13 @@ def label(mask):
     return _label(mask, True, 1)
 
 
-def label_background(mask):
+def label_background(mask: np.ndarray) -> tuple[np.ndarray, int]:
     """4-connected components of the pixels that are not in a mask; see `label`."""
     return _label(mask, False, 0)
 
 
 @njit(cache=True, nogil=True)
-def _label(mask, value, reach):
+def _label(mask: np.ndarray, value: bool, reach: int) -> tuple[np.ndarray, int]:
     """Join the runs of each row to the runs above that they touch, within `reach` columns."""
     rows, columns = mask.shape
     start, stop, parent, first = _runs(mask, value)
@@ -42,7 +42,7 @@ def _label(mask, value, reach):
 
 
 @njit(cache=True, nogil=True)
-def _runs(mask, value):
+def _runs(mask: np.ndarray, value: bool) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """Runs of pixels of a value: their columns, their parents (themselves), and the first run of each row."""
     rows, columns = mask.shape
     capacity = rows * (columns // 2 + 1)
@@ -67,7 +67,7 @@ def _runs(mask, value):
 
 
 @njit(cache=True, nogil=True)
-def _root(parent, run):
+def _root(parent: np.ndarray, run: int) -> int:
     while parent[run] != run:
         parent[run] = parent[parent[run]]
         run = parent[run]
@@ -75,14 +75,14 @@ def _root(parent, run):
 
 
 @njit(cache=True, nogil=True)
-def _join(parent, a, b):
+def _join(parent: np.ndarray, a: int, b: int) -> None:
     """The earlier root becomes the parent, so that a component is named by its first run."""
     a, b = _root(parent, a), _root(parent, b)
     parent[max(a, b)] = min(a, b)
 
 
 @njit(cache=True, nogil=True)
-def _paint(start, stop, parent, first, columns):
+def _paint(start: np.ndarray, stop: np.ndarray, parent: np.ndarray, first: np.ndarray, columns: int) -> tuple[np.ndarray, int]:
     labels = np.zeros((len(first) - 1, columns), np.int32)
     number = np.zeros(len(parent), np.int32)
     count = 0

@@ -5,7 +5,7 @@ from numba import njit
 from scipy import ndimage
 
 
-def distances(mask):
+def distances(mask: np.ndarray) -> np.ndarray:
     """Euclidean distance of each pixel to the nearest one that is off; the image border is not off.
 
     Parameters
@@ -23,7 +23,7 @@ def distances(mask):
 
 
 @njit(cache=True, nogil=True)
-def _columns(mask):
+def _columns(mask: np.ndarray) -> np.ndarray:
     """Distance to the nearest pixel that is off in the same column."""
     rows, columns = mask.shape
     distance = np.full((rows + 2, columns), rows + columns)
@@ -37,7 +37,7 @@ def _columns(mask):
 
 
 @njit(cache=True, nogil=True)
-def _rows(distance):
+def _rows(distance: np.ndarray) -> np.ndarray:
     """Best of the columns within reach: none further away than the best so far can be nearer."""
     rows, columns = distance.shape
     nearest = np.zeros(distance.shape)

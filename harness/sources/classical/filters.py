@@ -4,9 +4,10 @@ import numpy as np
 from numba import njit
 
 from harness.sources.classical.components import label_background
+from harness.sources.classical.settings import Settings
 
 
-def finish(labels, settings):
+def finish(labels: np.ndarray, settings: Settings) -> np.ndarray:
     """Filter the objects, fill their holes and number them 1..n.
 
     Parameters
@@ -32,23 +33,23 @@ def finish(labels, settings):
     return labels
 
 
-def on_border(labels):
+def on_border(labels: np.ndarray) -> np.ndarray:
     """The labels that have a pixel on the image border, ascending."""
     return np.unique(np.concatenate((labels[0], labels[-1], labels[:, 0], labels[:, -1])))
 
 
-def in_size(area, settings):
+def in_size(area: np.ndarray, settings: Settings) -> np.ndarray:
     """Whether areas in pixels are within those of disks of the smallest and the largest diameter."""
     smallest, largest = (np.pi * diameter**2 / 4 for diameter in (settings.min_diameter, settings.max_diameter))
     return (area >= smallest) & (area <= largest)
 
 
-def consecutive(keep):
+def consecutive(keep: np.ndarray) -> np.ndarray:
     """New numbers 1..n, in their order, for the labels to keep; 0 for the others."""
     return np.where(keep, np.cumsum(keep), 0).astype(np.int32)
 
 
-def fill_holes(labels):
+def fill_holes(labels: np.ndarray) -> np.ndarray:
     """Give holes to the object around them, and objects that lie wholly within another one to that one.
 
     A hole is a 4-connected part of the background off the image border. Of any size, it is filled when it
@@ -76,7 +77,7 @@ def fill_holes(labels):
 
 
 @njit(cache=True, nogil=True)
-def _regions(labels, background, objects):
+def _regions(labels: np.ndarray, background: np.ndarray, objects: int) -> np.ndarray:
     """Objects and parts of the background in one label image, these numbered after those (in place)."""
     for i in range(labels.shape[0]):
         for j in range(labels.shape[1]):
@@ -87,7 +88,7 @@ def _regions(labels, background, objects):
     return background
 
 
-def _adjacency(regions, count):
+def _adjacency(regions: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     """Neighbours of each region, ascending: those of region r are neighbours[first[r]:first[r + 1]]."""
     a, b = np.divmod(np.unique(_touching(regions, count)), count)
     keys = np.unique(np.concatenate((a * count + b, b * count + a)))
@@ -95,7 +96,7 @@ def _adjacency(regions, count):
 
 
 @njit(cache=True, nogil=True)
-def _touching(regions, count):
+def _touching(regions: np.ndarray, count: int) -> np.ndarray:
     """Pairs (a, b) of regions with 4-neighbours in each other, as numbers a * count + b; most repeats are left out."""
     rows, columns = regions.shape
     keys = np.empty(2 * regions.size, np.int64)
@@ -116,7 +117,7 @@ def _touching(regions, count):
 
 
 @njit(cache=True, nogil=True)
-def _owners(first, neighbours, border, objects):
+def _owners(first: np.ndarray, neighbours: np.ndarray, border: np.ndarray, objects: int) -> np.ndarray:
     """The object that each region becomes part of, 0 for background.
 
     Regions on the border are outside, and so is, in turn, an object that touches an outside background, and any
@@ -152,7 +153,7 @@ def _owners(first, neighbours, border, objects):
 
 
 @njit(cache=True, nogil=True)
-def _pass_on(first, neighbours, outside, reached_from, stack):
+def _pass_on(first: np.ndarray, neighbours: np.ndarray, outside: np.ndarray, reached_from: np.ndarray, stack: np.ndarray) -> None:
     """Holes within holes take the owner of those that the outside has reached, from these inwards."""
     size = 0
     for region in range(len(outside)):
@@ -170,7 +171,7 @@ def _pass_on(first, neighbours, outside, reached_from, stack):
 
 
 @njit(cache=True, nogil=True)
-def areas(labels, count):
+def areas(labels: np.ndarray, count: int) -> np.ndarray:
     """Pixels of each of the labels 0..count-1."""
     area = np.zeros(count, np.int64)
     for row in labels:
@@ -182,7 +183,7 @@ def areas(labels, count):
 
 
 @njit(cache=True, nogil=True)
-def take(table, labels):
+def take(table: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """`table[labels]` for a label image."""
     taken = np.empty(labels.shape, table.dtype)
     for i in range(labels.shape[0]):

@@ -12,7 +12,7 @@ _LAST = np.int64(2**63 - 1)
 _OUTSIDE, _WAITING = -1, -2
 
 
-def flood(height, seeds, regions):
+def flood(height: np.ndarray, seeds: np.ndarray, regions: np.ndarray) -> np.ndarray:
     """Grow seeds over the regions that hold them, lowest pixels first, without lines between the objects.
 
     Regions do not touch, so each is flooded by itself, and one with a single seed becomes that object. But where
@@ -48,13 +48,13 @@ def flood(height, seeds, regions):
     return np.maximum(labels[1:-1, 1:-1], 0)
 
 
-def _twins(homes, heights):
+def _twins(homes: np.ndarray, heights: np.ndarray) -> bool:
     """Whether a region has two seeds that are equally high."""
     order = np.lexsort((heights, homes))
     return bool(((np.diff(homes[order]) == 0) & (np.diff(heights[order]) == 0)).any())
 
 
-def _levels(heights):
+def _levels(heights: np.ndarray) -> np.ndarray:
     """Heights replaced by their ranks, equal ones by equal ranks."""
     order = np.argsort(heights)
     ranks = np.empty(len(order), np.int64)
@@ -63,7 +63,7 @@ def _levels(heights):
 
 
 @njit(cache=True, nogil=True)
-def _paint(regions, owners):
+def _paint(regions: np.ndarray, owners: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Label image with a frame, each region in its owner's number; the contested pixels (0), and how many by region."""
     rows, columns = regions.shape
     labels = np.full((rows + 2, columns + 2), np.int32(_OUTSIDE))
@@ -83,7 +83,15 @@ def _paint(regions, owners):
 
 
 @njit(cache=True, nogil=True)
-def _flood(labels, contested, levels, pixels, numbers, basins, areas):
+def _flood(
+    labels: np.ndarray,
+    contested: np.ndarray,
+    levels: np.ndarray,
+    pixels: np.ndarray,
+    numbers: np.ndarray,
+    basins: np.ndarray,
+    areas: np.ndarray,
+) -> None:
     """Flood the contested pixels in place, basin by basin, from the seeds at `pixels`.
 
     A pixel that waits for its label holds its level instead, counted down from _WAITING.
@@ -104,18 +112,18 @@ def _flood(labels, contested, levels, pixels, numbers, basins, areas):
 
 
 @njit(cache=True, nogil=True)
-def _framed(pixel, width):
+def _framed(pixel: int, width: int) -> int:
     """Index in the framed image of a pixel's index in the image."""
     return (pixel // (width - 2) + 1) * width + pixel % (width - 2) + 1
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _key(waiting, age):
+def _key(waiting: int, age: int) -> np.int64:
     return np.int64(_WAITING - waiting) << _AGE_BITS | age
 
 
 @njit(cache=True, nogil=True)
-def _drain(labels, width, keys, places, size, waiting):
+def _drain(labels: np.ndarray, width: int, keys: np.ndarray, places: np.ndarray, size: int, waiting: int) -> None:
     """Pop the lowest, oldest pixel, label and push its unlabelled neighbours, until no pixel waits for a label."""
     steps = np.array((-width, -1, 1, width, -width - 1, -width + 1, width - 1, width + 1))
     age = 0
@@ -136,7 +144,7 @@ def _drain(labels, width, keys, places, size, waiting):
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _push(keys, places, size, key, place):
+def _push(keys: np.ndarray, places: np.ndarray, size: int, key: np.int64, place: int) -> int:
     child = size
     while child > 0:
         parent = (child - 1) >> 1
@@ -149,13 +157,13 @@ def _push(keys, places, size, key, place):
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _pop(keys, places, size):
+def _pop(keys: np.ndarray, places: np.ndarray, size: int) -> int:
     size -= 1
     key, place = keys[size], places[size]
     keys[size] = _LAST
     parent, child = 0, 1
     while child < size:
-        child += np.int64(keys[child + 1] < keys[child])
+        child += int(keys[child + 1] < keys[child])
         if keys[child] >= key:
             break
         keys[parent], places[parent] = keys[child], places[child]

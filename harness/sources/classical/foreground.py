@@ -6,12 +6,13 @@ import numpy as np
 
 from harness.sources.classical.components import label_background
 from harness.sources.classical.filters import areas, on_border, take
+from harness.sources.classical.settings import Settings
 from harness.sources.classical.smoothing import convolve, gaussian
 
 _SIGMA_OF_SCALE = 1 / 0.6744 / 2
 
 
-def foreground(image, threshold, settings):
+def foreground(image: np.ndarray, threshold: float, settings: Settings) -> np.ndarray:
     """Pixels at or above the threshold after smoothing, small holes filled.
 
     Parameters
@@ -33,7 +34,7 @@ def foreground(image, threshold, settings):
     return mask
 
 
-def smooth(image, sigma):
+def smooth(image: np.ndarray, sigma: float) -> np.ndarray:
     """Gaussian of an image that is zero outside, divided by the same Gaussian of ones.
 
     Parameters
@@ -50,11 +51,11 @@ def smooth(image, sigma):
 
 
 @lru_cache(maxsize=1)
-def _weight(shape, sigma):
+def _weight(shape: tuple[int, ...], sigma: float) -> np.ndarray:
     return convolve(np.ones(shape), gaussian(sigma)) + np.finfo(float).eps
 
 
-def fill_small_holes(mask, area):
+def fill_small_holes(mask: np.ndarray, area: float) -> np.ndarray:
     """Fill 4-connected holes of fewer than `area` pixels that do not touch the image border."""
     holes, count = label_background(mask)
     fill = areas(holes, count + 1) < area

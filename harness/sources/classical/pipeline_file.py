@@ -3,14 +3,18 @@
 CellProfiler reads the values by their order and keeps the words before each colon for people.
 """
 
+from collections.abc import Sequence
+
 from harness.sources.classical.reference import FILL_HOLES
-from harness.sources.classical.settings import parse_configuration
+from harness.sources.classical.settings import Settings, parse_configuration
+
+Values = list[tuple[str, object]]  # of a module's settings, in CellProfiler's order, each with its words
 
 _IMAGE = "DNA"
 _MANY = 500  # CellProfiler's own number where no limit is wanted
 
 
-def pipeline_text(configurations, settings):
+def pipeline_text(configurations: Sequence[str], settings: Settings) -> str:
     """Text of a pipeline that identifies nuclei and saves one label image per image and configuration.
 
     The images are taken as they are listed in CellProfiler's Images module, and scaled by their bit depth as
@@ -53,7 +57,7 @@ def pipeline_text(configurations, settings):
     return "\n\n".join(["\n".join(header), *(_module(n, *module) for n, module in enumerate(modules, 1))]) + "\n"
 
 
-def _module(number, name, revision, notes, settings):
+def _module(number: int, name: str, revision: int, notes: str, settings: Values) -> str:
     about = [
         f"module_num:{number}",
         "svn_version:'Unknown'",
@@ -67,12 +71,12 @@ def _module(number, name, revision, notes, settings):
     return "\n".join([f"{name}:[{'|'.join(about)}]", *(f"    {words}:{value}" for words, value in settings)])
 
 
-def _name(configuration):
+def _name(configuration: str) -> str:
     """Such as NucleiShapeIntensity: CellProfiler's names are letters and digits."""
     return "Nuclei" + "".join(part.title() for part in parse_configuration(configuration))
 
 
-def _notes(configuration, settings):
+def _notes(configuration: str, settings: Settings) -> str:
     seeds, lines = parse_configuration(configuration)
     notes = f"Seeds by {seeds}, lines by {lines}."
     if settings.version == "3.1.9":
@@ -83,11 +87,11 @@ def _notes(configuration, settings):
     return notes
 
 
-def _yes(value):
+def _yes(value: bool) -> str:
     return "Yes" if value else "No"
 
 
-def _identify(configuration, objects, settings):
+def _identify(configuration: str, objects: str, settings: Settings) -> Values:
     seeds, lines = parse_configuration(configuration)
     automatic_size, automatic_distance = settings.seed_smoothing is None, settings.suppression is None
     return [
@@ -117,7 +121,7 @@ def _identify(configuration, objects, settings):
     ]
 
 
-def _threshold(settings):
+def _threshold(settings: Settings) -> Values:
     return [
         ("Threshold setting version", 12),
         ("Threshold strategy", "Global"),
@@ -140,7 +144,7 @@ def _threshold(settings):
     ]
 
 
-def _convert(objects):
+def _convert(objects: str) -> Values:
     return [
         ("Select the input objects", objects),
         ("Name the output image", f"{objects}Labels"),
@@ -149,7 +153,7 @@ def _convert(objects):
     ]
 
 
-def _save(configuration, objects):
+def _save(configuration: str, objects: str) -> Values:
     return [
         ("Select the type of image to save", "Image"),
         ("Select the image to save", f"{objects}Labels"),
@@ -172,7 +176,7 @@ def _save(configuration, objects):
     ]
 
 
-_INPUT = [
+_INPUT: list[tuple[str, int, str, Values]] = [
     (
         "Images",
         2,

@@ -1,5 +1,7 @@
 """IdentifyPrimaryObjects, step by step."""
 
+from collections.abc import Callable, Sequence
+
 import numpy as np
 
 from harness.core.errors import HarnessError
@@ -13,7 +15,7 @@ from harness.sources.classical.settings import CONFIGURATIONS, Settings, parse_c
 from harness.sources.classical.thresholds import threshold
 
 
-def identify(image, configuration, settings=Settings()):
+def identify(image: np.ndarray, configuration: str, settings: Settings = Settings()) -> np.ndarray:
     """Label image of the nuclei in an image, as CellProfiler's IdentifyPrimaryObjects finds them.
 
     Parameters
@@ -37,7 +39,9 @@ def identify(image, configuration, settings=Settings()):
     return identify_all(image, (configuration,), settings)[configuration]
 
 
-def identify_all(image, configurations=CONFIGURATIONS, settings=Settings()):
+def identify_all(
+    image: np.ndarray, configurations: Sequence[str] = CONFIGURATIONS, settings: Settings = Settings()
+) -> dict[str, np.ndarray]:
     """Label images of several configurations; what they share is computed once.
 
     Returns
@@ -52,7 +56,7 @@ def identify_all(image, configurations=CONFIGURATIONS, settings=Settings()):
     return {name: finish(landscape.divide(*parts), settings) for name, parts in wanted.items()}
 
 
-def grey(image):
+def grey(image: np.ndarray) -> np.ndarray:
     """Image as CellProfiler loads it: float32, integers divided by the largest value of their type.
 
     Raises
@@ -79,11 +83,11 @@ def grey(image):
 class _Landscape:
     """What the configurations of one image share, each part computed when first asked for."""
 
-    def __init__(self, image, mask, regions, settings):
+    def __init__(self, image: np.ndarray, mask: np.ndarray, regions: np.ndarray, settings: Settings) -> None:
         self.image, self.mask, self.regions, self.settings = image, mask, regions, settings
-        self.parts = {}
+        self.parts: dict[str, np.ndarray] = {}
 
-    def divide(self, seeds, lines):
+    def divide(self, seeds: str, lines: str) -> np.ndarray:
         """Regions divided among their seeds."""
         if "none" in (seeds, lines):
             return self.regions
@@ -91,26 +95,26 @@ class _Landscape:
         height = self._once("image", lambda: 1 - self.image) if lines == "intensity" else self._depth(jittered)
         return flood(height, self._once(seeds, lambda: self._seeds(seeds)), self.regions)
 
-    def _once(self, name, make):
+    def _once(self, name: str, make: Callable[[], np.ndarray]) -> np.ndarray:
         if name not in self.parts:
             self.parts[name] = make()
         return self.parts[name]
 
-    def _distance(self, jittered):
+    def _distance(self, jittered: bool) -> np.ndarray:
         if jittered:
             return self._once("jittered", self._jittered)
         return self._once("distance", lambda: distances(self.mask))
 
-    def _jittered(self):
+    def _jittered(self) -> np.ndarray:
         """Distances with noise; shape seeds look past holes even if these are never filled."""
         if self.settings.fill_holes == "never":
             return distances(fill_holes(self.regions) > 0) + jitter(self.mask.shape)
         return self._distance(False) + jitter(self.mask.shape)
 
-    def _depth(self, jittered):
+    def _depth(self, jittered: bool) -> np.ndarray:
         distance = self._distance(jittered)
         return distance.max() - distance
 
-    def _seeds(self, kind):
+    def _seeds(self, kind: str) -> np.ndarray:
         height = self._distance(True) if kind == "shape" else smooth_for_seeds(self.image, self.settings)
         return find_seeds(height, self.regions, self.settings)

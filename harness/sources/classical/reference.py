@@ -10,20 +10,27 @@ The answer holds label images `labels_0_shape/intensity`, ..., `seconds` (images
 repeats, for the module alone) and `program`.
 """
 
+from __future__ import annotations  # that Python may be an old one
+
 import json
 import sys
 import time
 import warnings
 from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 FILL_HOLES = {"both": "After both thresholding and declumping", "declumping": "After declumping only", "never": "Never"}
 
 
-def identify_by_4(image, configuration, settings, threshold):
+def identify_by_4(image: np.ndarray, configuration: str, settings: dict, threshold: float | None) -> tuple[np.ndarray, float]:
     """Labels by CellProfiler 4.2.8's module, and the seconds it ran."""
-    module = _module_of_4(*configuration.title().split("/"), settings)
+    seeds, lines = configuration.title().split("/")
+    module = _module_of_4(seeds, lines, settings)
     if threshold is not None:
         module.threshold.get_threshold = lambda *_, **__: (threshold, threshold, None)
     from cellprofiler_core.image import Image, ImageSetList
@@ -44,7 +51,7 @@ def identify_by_4(image, configuration, settings, threshold):
     return objects.get_objects("Nuclei").segmented, seconds
 
 
-def _module_of_4(seeds, lines, settings):
+def _module_of_4(seeds: str, lines: str, settings: dict) -> Any:
     import cellprofiler_core.preferences
 
     cellprofiler_core.preferences.set_headless()
@@ -72,7 +79,7 @@ def _module_of_4(seeds, lines, settings):
     return module
 
 
-def _set_threshold_of_4(threshold, settings):
+def _set_threshold_of_4(threshold: Any, settings: dict) -> None:
     threshold.threshold_scope.value = "Global"
     threshold.global_operation.value = "Minimum Cross-Entropy"
     threshold.threshold_smoothing_scale.value = settings["threshold_smoothing"]
@@ -81,7 +88,7 @@ def _set_threshold_of_4(threshold, settings):
     threshold.log_transform.value = settings["log_transform"]
 
 
-def identify_by_5(image, configuration, settings, threshold):
+def identify_by_5(image: np.ndarray, configuration: str, settings: dict, threshold: float | None) -> tuple[np.ndarray, float]:
     """Labels by the library of CellProfiler 5, and the seconds it ran."""
     from cellprofiler_library.modules import identifyprimaryobjects
 
@@ -111,7 +118,7 @@ def identify_by_5(image, configuration, settings, threshold):
     return labels, time.process_time() - start
 
 
-def _program():
+def _program() -> tuple[str, Callable[..., tuple[np.ndarray, float]]]:
     """What this interpreter has: its name, and the function that runs it."""
     for package, name, identify in (
         ("cellprofiler", "CellProfiler", identify_by_4),
@@ -124,12 +131,13 @@ def _program():
     raise SystemExit("this Python has neither cellprofiler nor cellprofiler-library-nightly")
 
 
-def answer(request_file, answer_file):
+def answer(request_file: str, answer_file: str) -> None:
     """Label every image in every configuration and write labels and seconds."""
     stored = np.load(request_file)
     request = json.loads(str(stored["request"]))
     program, identify = _program()
-    answers, seconds = {"program": program}, []
+    answers: dict[str, Any] = {"program": program}
+    seconds = []
     for index, threshold in enumerate(request["thresholds"]):
         for configuration in request["configurations"]:
             runs = [

@@ -7,6 +7,7 @@ from numba import njit
 from scipy import ndimage
 
 from harness.sources.classical.components import label
+from harness.sources.classical.settings import Settings
 from harness.sources.classical.smoothing import convolve
 
 _FULL_WIDTH = 2.35
@@ -14,12 +15,12 @@ _LOW_RESOLUTION_OVER = 10
 
 
 @lru_cache(maxsize=1)
-def jitter(shape):
+def jitter(shape: tuple[int, ...]) -> np.ndarray:
     """The noise, under 0.001 pixel, by which CellProfiler makes maxima of a distance transform unique."""
     return np.random.RandomState(0).uniform(0, 0.001, shape)
 
 
-def smooth_for_seeds(image, settings):
+def smooth_for_seeds(image: np.ndarray, settings: Settings) -> np.ndarray:
     """Image smoothed by a Gaussian that is cut off at about one standard deviation.
 
     Parameters
@@ -31,7 +32,7 @@ def smooth_for_seeds(image, settings):
     -------
     ndarray of float32, shape (H, W)
     """
-    size = settings.seed_smoothing
+    size: float | None = settings.seed_smoothing
     if size is None:
         size = _FULL_WIDTH * settings.min_diameter / 3.5
     if size == 0:
@@ -40,18 +41,18 @@ def smooth_for_seeds(image, settings):
     return (convolve(image, kernel) / _weight(image.shape, size)).astype(np.float32)
 
 
-def _kernel(size):
+def _kernel(size: float) -> np.ndarray:
     sigma, half = size / _FULL_WIDTH, max(int(size / 2), 1)
     offsets = np.arange(-half, half + 1)
     return 1 / np.sqrt(2 * np.pi) / sigma * np.exp(-0.5 * offsets**2 / sigma**2)
 
 
 @lru_cache(maxsize=1)
-def _weight(shape, size):
+def _weight(shape: tuple[int, ...], size: float) -> np.ndarray:
     return convolve(np.ones(shape), _kernel(size))
 
 
-def find_seeds(height, regions, settings):
+def find_seeds(height: np.ndarray, regions: np.ndarray, settings: Settings) -> np.ndarray:
     """Number the local maxima of a height within labelled regions.
 
     Parameters
@@ -75,7 +76,7 @@ def find_seeds(height, regions, settings):
     return label(shrink(maxima))[0]
 
 
-def _maxima_at_low_resolution(height, regions, settings):
+def _maxima_at_low_resolution(height: np.ndarray, regions: np.ndarray, settings: Settings) -> np.ndarray:
     """Local maxima on the grid on which the smallest object is 10 pixels wide, brought back by cubic interpolation."""
     scale = _LOW_RESOLUTION_OVER / settings.min_diameter
     distance = 7 if settings.suppression is None else settings.suppression * scale + 0.5
@@ -86,7 +87,7 @@ def _maxima_at_low_resolution(height, regions, settings):
     return ndimage.map_coordinates(maxima.astype(float), back) > 0.5
 
 
-def _disk(distance):
+def _disk(distance: float) -> np.ndarray:
     """Offsets within a suppression distance, but not 0; nearest first, so that most pixels are dismissed early."""
     radius = max(1, distance - 0.5)
     reach = int(radius)
@@ -98,7 +99,7 @@ def _disk(distance):
 
 
 @njit(cache=True, nogil=True)
-def local_maxima(height, regions, offsets):
+def local_maxima(height: np.ndarray, regions: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """Pixels of a region that are positive and that no pixel of the same region, at these offsets, exceeds."""
     rows, columns = height.shape
     maxima = np.zeros(height.shape, np.bool_)
@@ -117,7 +118,7 @@ def local_maxima(height, regions, offsets):
     return maxima
 
 
-def shrink(mask):
+def shrink(mask: np.ndarray) -> np.ndarray:
     """Shrink each 8-connected blob to a point, or to a ring when it has a hole (CellProfiler's binary_shrink)."""
     points = np.pad(mask, 1)
     _shrink(points, _removable())
@@ -129,7 +130,7 @@ _RING = np.array(((-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (
 
 
 @lru_cache(maxsize=1)
-def _removable():
+def _removable() -> np.ndarray:
     """For each of the four passes and each pattern of neighbours on, whether the pixel between them goes."""
     on = (np.arange(256)[:, None] >> np.arange(8)) & 1 == 1
     one_run = (on & ~np.roll(on, 1, axis=1)).sum(axis=1) == 1
@@ -141,7 +142,7 @@ def _removable():
 
 
 @njit(cache=True, nogil=True)
-def _shrink(points, removable):
+def _shrink(points: np.ndarray, removable: np.ndarray) -> None:
     """Remove pixels in place, pass by pass, until none is removable; each pass decides before it removes."""
     pixels = np.argwhere(points)
     doomed = np.zeros(len(pixels), np.bool_)

@@ -1,8 +1,10 @@
 """What IdentifyPrimaryObjects can be told, with the paper's values as defaults."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import isfinite
 from numbers import Integral, Real
+from typing import Any
 
 from harness.core.errors import HarnessError
 
@@ -63,7 +65,7 @@ class Settings:
     fill_holes: str = "both"
     max_objects: int | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, value in vars(self).items():
             holds, expected = _RULES[name]
             if not holds(value):
@@ -79,19 +81,19 @@ class Settings:
             )
 
 
-def _number(value):
+def _number(value: Any) -> bool:
     return isinstance(value, Real) and not isinstance(value, bool) and isfinite(value)
 
 
-def _whole(value):
+def _whole(value: Any) -> bool:
     return isinstance(value, Integral) and not isinstance(value, bool)
 
 
-def _is_length(value):
+def _is_length(value: Any) -> bool:
     return _number(value) and value >= 0
 
 
-def _one_of(choices):
+def _one_of(choices: tuple[str, ...]) -> tuple[Callable[[Any], bool], str]:
     return lambda value: value in choices, f"one of {', '.join(choices)}"
 
 
@@ -121,7 +123,7 @@ _RULES = {
 }
 
 
-def parse_configuration(configuration):
+def parse_configuration(configuration: str) -> tuple[str, str]:
     """Split a configuration such as "shape/intensity" into its seeds and its lines.
 
     Raises

@@ -6,7 +6,7 @@ from numba import njit
 _TRUNCATE = 4.0
 
 
-def gaussian(sigma):
+def gaussian(sigma: float) -> np.ndarray:
     """Kernel of a Gaussian, cut off after four standard deviations, of sum 1.
 
     Parameters
@@ -27,7 +27,7 @@ def gaussian(sigma):
 
 
 @njit(cache=True, nogil=True)
-def convolve(image, kernel):
+def convolve(image: np.ndarray, kernel: np.ndarray) -> np.ndarray:
     """Convolve the columns, then the rows, with a symmetric kernel; the image is 0 outside.
 
     Sums are in double precision and rounded to the type of the image after the columns and after the rows.
@@ -60,12 +60,12 @@ def convolve(image, kernel):
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _weigh(sums, values, weight):
+def _weigh(sums: np.ndarray, values: np.ndarray, weight: float) -> None:
     for j in range(len(sums)):
         sums[j] = np.float64(values[j]) * weight
 
 
 @njit(cache=True, nogil=True, inline="always")
-def _add(sums, before, after, weight):
+def _add(sums: np.ndarray, before: np.ndarray, after: np.ndarray, weight: float) -> None:
     for j in range(len(sums)):
         sums[j] += (np.float64(before[j]) + np.float64(after[j])) * weight

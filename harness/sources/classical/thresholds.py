@@ -13,12 +13,13 @@ import numpy as np
 from numba import njit
 
 from harness.core.errors import HarnessError
+from harness.sources.classical.settings import Settings
 
 _BUFFER, _BLOCK = 8192, 128
 _HALF_GREY_LEVEL = 0.5 / 65536
 
 
-def threshold(image, settings):
+def threshold(image: np.ndarray, settings: Settings) -> float:
     """Threshold of an image, corrected and bounded.
 
     Parameters
@@ -37,7 +38,7 @@ def threshold(image, settings):
     return float(min(max(found * settings.correction, lower), upper))
 
 
-def minimum_cross_entropy(values, version):
+def minimum_cross_entropy(values: np.ndarray, version: str) -> float:
     """Minimum-cross-entropy threshold of some pixels, without correction or bounds.
 
     Parameters
@@ -60,7 +61,7 @@ def minimum_cross_entropy(values, version):
     return float(_fixed_point(above, max(half_gap, _HALF_GREY_LEVEL)) + lowest)
 
 
-def _of_logarithms(values):
+def _of_logarithms(values: np.ndarray) -> float:
     """CellProfiler 4's log option: a floor 1/256 of the range above the minimum, then logarithms stretched to 0..1."""
     lowest, highest = float(values.min()), float(values.max())
     floor = lowest + (highest - lowest) / 256 + float(np.finfo(values.dtype).eps)
@@ -77,7 +78,7 @@ def _of_logarithms(values):
     return float(np.exp(minimum_cross_entropy(stretched, "4") * float(span) + float(least)))
 
 
-def _early_stop(above):
+def _early_stop(above: np.ndarray) -> float:
     """3.1.9: the tolerance, 1/512 of the range, is also added to every step."""
     tolerance = 0.5 * float(above.max()) / 256
     new = mean(above)
@@ -90,7 +91,7 @@ def _early_stop(above):
     return split
 
 
-def _fixed_point(above, tolerance):
+def _fixed_point(above: np.ndarray, tolerance: float) -> np.floating:
     """4: iterate until a step is at most half a grey level, or half the smallest gap between values if that is more."""
     new, old = above.dtype.type(mean(above)), -2 * tolerance
     while abs(new - old) > tolerance:
@@ -99,20 +100,20 @@ def _fixed_point(above, tolerance):
     return new
 
 
-def _between(low, high):
+def _between(low: np.floating, high: np.floating) -> np.floating:
     """Where the cross entropy is least between two means: their logarithmic mean."""
     with np.errstate(divide="ignore", invalid="ignore"):
         return (low - high) / (np.log(low) - np.log(high))
 
 
-def _split_means(values, split):
+def _split_means(values: np.ndarray, split: float | np.floating) -> tuple[np.floating, np.floating]:
     """Means, in the precision of the values, of those up to `split` and of those above it."""
     as_value = values.dtype.type
     return tuple(map(as_value, _means(values, as_value(split))))
 
 
 @njit(cache=True, nogil=True)
-def _means(values, split):
+def _means(values: np.ndarray, split: np.floating) -> tuple[float, float]:
     low, high = np.empty_like(values), np.empty_like(values)
     n_low = n_high = 0
     for value in values:
@@ -124,7 +125,7 @@ def _means(values, split):
 
 
 @njit(cache=True, nogil=True)
-def mean(values):
+def mean(values: np.ndarray) -> float:
     """Mean, rounded to the precision of the values; NaN when there are none."""
     total = np.zeros(1, values.dtype)
     for start in range(0, values.size, _BUFFER):
@@ -134,7 +135,7 @@ def mean(values):
 
 
 @njit(cache=True, nogil=True)
-def _pairwise_sum(values):
+def _pairwise_sum(values: np.ndarray) -> float:
     """Halve (at multiples of 8) down to blocks, sum these, and add up sums of equal depth."""
     sums, depths = np.zeros(64, values.dtype), np.zeros(64, np.int64)
     sizes, levels = np.zeros(64, np.int64), np.zeros(64, np.int64)
@@ -160,7 +161,7 @@ def _pairwise_sum(values):
 
 
 @njit(cache=True, nogil=True)
-def _block_sum(values):
+def _block_sum(values: np.ndarray) -> float:
     """Eight interleaved running sums, added up as a tree; then what is left over."""
     whole = values.size - values.size % 8
     lanes = np.zeros(8, values.dtype)
