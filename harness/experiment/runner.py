@@ -215,6 +215,7 @@ def _train(spec: Spec, training: "TileSet", validation: "TileSet", say: Callable
     from harness.network.training import Schedule, train
 
     assert spec.schedule  # noqa: S101  as every network row
+    assert spec.loss  # noqa: S101
     curves = tracking.curves()
     model, history = train(
         training,

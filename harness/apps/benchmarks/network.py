@@ -11,7 +11,7 @@ from contextlib import ExitStack, contextmanager
 from functools import partial
 from multiprocessing import get_context
 from time import perf_counter
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -174,7 +174,7 @@ def matrix_product(side: int = 4096) -> tuple[float, bool]:
     return 2 * side**3 / min(seconds), backend.on_gpu()
 
 
-def operations_per_step(network: dict[str, int], size: int) -> int:
+def operations_per_step(network: dict[str, Any], size: int) -> int:
     """Additions and multiplications of the convolutions for one tile: forward, and twice as many backward.
 
     The first convolution is not followed back to the image.
@@ -193,7 +193,7 @@ def _operations(layer):
     return 2 * int(np.prod(layer.kernel.shape)) * pixels.shape[1] * pixels.shape[2]
 
 
-def inference(network: dict[str, int], size: int, repeats: int = 5) -> float:
+def inference(network: dict[str, Any], size: int, repeats: int = 5) -> float:
     """Seconds per tile of predicting as the harness does it (median); see `training` for the parameters."""
     from harness.network import backend
     from harness.network.inference import tiles_at_once
