@@ -1,37 +1,115 @@
 import os
+import random
+import shutil
 import signal
 import socket
 import subprocess
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
 
 import numpy as np
 import pytest
 
+from harness.network.start import load_backend
+
+SEED = os.environ.setdefault("HARNESS_TEST_SEED", str(random.SystemRandom().getrandbits(32)))  # xdist's workers inherit it
+os.environ["MLFLOW_DISABLE_TELEMETRY"] = "true"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID"):
     os.environ.pop(name, None)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config):
+    """Hypothesis draws from the same seed as the other random tests."""
+    config.option.hypothesis_seed = config.option.hypothesis_seed or SEED
+
+
+def pytest_report_header():
+    return f"random tests: HARNESS_TEST_SEED={SEED}"
+
+
 @pytest.fixture
-def harness(monkeypatch, tmp_path, capsys):
+def chance(request):
+    """Random numbers of a test, the same ones again under the same HARNESS_TEST_SEED."""
+    print(f"HARNESS_TEST_SEED={SEED}")
+    return random.Random(f"{SEED} {request.node.name}")
+
+
+load_backend.__defaults__ = (2,)  # how many threads compute cannot be changed any more once something was computed
+
+
+@pytest.fixture(scope="session")
+def backend():
+    """TensorFlow as the runs have it, for tests that compute with it beside them."""
+    load_backend()
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory):
+    """The database of a tracking store that holds nothing: MLflow makes it in a second or two, a copy takes no time."""
+    from harness.experiment import tracking
+
+    folder = tmp_path_factory.mktemp("store")
+    with _working_in(folder):
+        tracking.connect()
+    return folder / "mlflow.db"
+
+
+@contextmanager
+def _working_in(folder):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        patch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")  # MLflow sets it, too, and it would outlive the test
+        yield patch
+
+
+@pytest.fixture
+def store(empty_store, tmp_path):
+    """A tracking store that holds nothing, in the working folder, which is a new one."""
+    shutil.copy(empty_store, tmp_path)
+    with _working_in(tmp_path):
+        yield
+
+
+@pytest.fixture
+def harness(store):
     """The command, run in a folder of its own: harness("run", ...) gives exit code, output and error output."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "sqlite:///mlflow.db")  # MLflow sets it, too, and it would outlive the test
+    return _command
 
-    def command(*arguments):
-        from harness import cli
 
-        monkeypatch.setattr(sys, "argv", ["harness", *map(str, arguments)])
-        monkeypatch.setattr(cli.console, "file", None)
-        capsys.readouterr()
+def _command(*arguments):
+    from harness import cli
+
+    out, err = StringIO(), StringIO()
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(out), redirect_stderr(err):
+        patch.setattr(sys, "argv", ["harness", *map(str, arguments)])
+        patch.setattr(cli.console, "file", None)
         with pytest.raises(SystemExit) as stop:
             cli.main()
             raise SystemExit(0)
-        said = capsys.readouterr()
-        return stop.value.code or 0, said.out, said.err
+    return stop.value.code or 0, out.getvalue(), err.getvalue()
 
-    return command
+
+@pytest.fixture(scope="session")
+def finished(empty_store, fields, tiny, tmp_path_factory):
+    """The folder of a reproduction of every row, one with a second seed, for tests that only read it."""
+    folder, rows = tmp_path_factory.mktemp("finished"), ("--dataset", fields, "--file", tiny, "--profile", "smoke")
+    shutil.copy(empty_store, folder)
+    with _working_in(folder) as patch:
+        patch.setenv("MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "0.2")  # 10 s otherwise, which no test lasts
+        for asked in (("run", "network-consensus", "--seed", 0, "--seed", 1), ("reproduce", "--predictions")):
+            code, _, err = _command(*asked, *rows)
+            assert code == 0, err
+    return folder
+
+
+@pytest.fixture
+def in_finished(finished):
+    """The command, run where every row was reproduced."""
+    with _working_in(finished):
+        yield _command
 
 
 @pytest.fixture(scope="session")
@@ -99,10 +177,3 @@ def _wait_for(address):
     session = requests.Session()
     session.mount("http://", requests.adapters.HTTPAdapter(max_retries=Retry(12, backoff_factor=0.5)))
     session.get(f"{address}/health", timeout=60).raise_for_status()
-
-
-def pytest_collection_finish():
-    """How many threads compute cannot be changed any more once something was computed, in whatever test."""
-    from harness.network.backend import settle
-
-    settle(threads=2)

@@ -4,17 +4,16 @@ import json
 import shutil
 import subprocess
 import sys
+import time
+from io import StringIO
 from pathlib import Path
 
 import mlflow
-import pandas as pd
 import pytest
-from imageio.v3 import imread
+from rich.console import Console
 
+from harness import cli
 from harness.experiment import tracking
-from harness.method import tiles
-from harness.method.classmap import class_map
-from harness.scoring import metrics
 
 SMOKE = ("--profile", "smoke")
 
@@ -24,100 +23,41 @@ def runs():
     return tracking.runs()
 
 
-def results_rows(results):
-    return {entry["row"] for entry in results["runs"]}
+UNANNOTATED = """
+[network]
+base = 2
+last = 2
+[rows]
+manual = {title = "On manual labels", method = "network", labels = "manual"}
+learned = {title = "On labels of a pipeline", method = "network", labels = "consensus"}
+classical = {title = "The pipeline", method = "classical", labels = "cellprofiler:shape/intensity"}
+[tables.one]
+title = "One"
+metrics = ["jaccard"]
+"""
 
 
-def test_reproduce_runs_every_row_records_it_and_writes_the_tables(harness, fields, tiny, tmp_path):
-    code, _, err = harness("reproduce", "--dataset", fields, "--file", tiny, "--predictions", *SMOKE)
-    assert code == 0, err
-    done = runs()
-    listed = json.loads(harness("list", "--json", "--dataset", fields, "--file", tiny, *SMOKE)[1])
-    assert {run.row for run in done} == {row["row"] for row in listed} and len(listed) == 7
-    assert all(run.state == "finished" for run in done)
-
-    results = json.loads((tmp_path / "report" / "results.json").read_text())
-    assert len(results["runs"]) == 7
-    for entry in results["runs"]:
-        stored = next(run for run in done if run.run_id == entry["run_id"])
-        assert entry["metrics"]["jaccard"] == stored.metrics["jaccard"]
-        assert {"row", "seed", "profile", "dataset", "spec_hash"} <= set(entry)
-    text = (tmp_path / "report" / "report.md").read_text()
-    assert "The paper's values are of `bbbc039`" in text
-
-    kept = [path.relative_to(tmp_path / "report/predictions") for path in (tmp_path / "report/predictions").rglob("*.png")]
-    assert {path.parts[0] for path in kept} == {row for row in results_rows(results) if row.startswith("network")}
-    assert len(kept) == 3 * 2 * 2
-
-    again = harness("reproduce", "--dataset", fields, "--file", tiny, *SMOKE)
-    assert again[0] == 0 and again[1].count("done before") == 7
-    assert len(runs()) == 7
-
-
-def test_a_classical_run_holds_what_its_scores_can_be_made_from_again(harness, fields, tmp_path):
-    from harness.datasets import open_dataset
-
-    assert harness("run", "classical-shape-intensity", "--dataset", fields)[0] == 0
-    (run,) = runs()
-    dataset = open_dataset(str(fields))
-    dice, counts = [], []
-    for name in dataset.splits["test"]:
-        labels = imread(tracking.artifact(run, f"predictions/labels/{name}.png"))
-        nuclei = imread(tracking.artifact(run, f"predictions/nuclei/{name}.png"))
-        truth = dataset.read_nuclei(name)
-        assert len(tiles.tile_corners(truth.shape)) == 1
-        dice.append(metrics.dice(class_map(truth), class_map(labels.astype("int32")))[1])
-        counts.append(metrics.match(truth, nuclei.astype("int32"), "equal"))
-    assert run.metrics["dice_nuclei"] == pytest.approx(sum(dice) / len(dice))
-    assert run.metrics["jaccard_equal"] == pytest.approx(metrics.jaccard(counts))
-    per_field = pd.read_csv(tracking.artifact(run, "per_field.csv"))
-    assert list(per_field.field) == list(dataset.splits["test"])
-    assert run.tags["harness.spec_hash"] == run.spec_hash and run.params["labels"] == "cellprofiler:shape/intensity"
-
-
-def test_a_network_run_holds_spec_curves_model_and_predictions(harness, fields, tiny):
-    from harness.network.unet import unet
-
-    assert harness("run", "network-consensus", "--dataset", fields, "--file", tiny, "--seed", 3, *SMOKE)[0] == 0
-    (run,) = runs()
-    assert json.loads(tracking.artifact(run, "spec.json").read_text())["seed"] == 3
-    assert len(pd.read_csv(tracking.artifact(run, "history.csv"))) == 2
-    assert len(mlflow.MlflowClient().get_metric_history(run.run_id, "val_loss")) == 2
-    assert run.metrics["best_epoch"] in (1, 2) and run.metrics["seconds_training"] > 0
-    assert tracking.artifact(run, "figures/postprocessing.png").stat().st_size > 10_000
-    experiment = mlflow.get_run(run.run_id).info.experiment_id
-    (model,) = mlflow.search_logged_models([experiment], output_format="list")
-    assert model.source_run_id == run.run_id
-    for uri in (run.run_id, f"runs:/{run.run_id}", model.model_uri):
-        assert tracking.load_network(uri).count_params() == unet(base=2, last=2).count_params()
-
-
-def test_without_masks_to_learn_from_every_row_but_the_manual_one_still_trains(harness, fields, tiny, tmp_path):
+def test_without_masks_to_learn_from_every_row_but_the_manual_one_still_trains(harness, fields, tmp_path):
     """The paper's point: training needs no annotation."""
-    folder = tmp_path / "unannotated"
+    folder, file = tmp_path / "unannotated", tmp_path / "three.toml"
     shutil.copytree(fields, folder)
+    file.write_text(UNANNOTATED)
     for split in ("training", "validation"):
         for name in (folder / "metadata" / f"{split}.txt").read_text().split():
             (folder / "masks" / name).unlink()
         (folder / "metadata" / f"{split}.txt").unlink()
     out = harness("data", "--dataset", folder)[1]
     assert "network-manual: not available, 3 training fields of unannotated have no mask" in out
-    assert json.loads(harness("list", "--json", "--dataset", folder)[1])[0]["state"] == "not available"
-    code, _, err = harness("reproduce", "--dataset", folder, "--file", tiny, *SMOKE)
+    states = [row["state"] for row in json.loads(harness("list", "--json", "--dataset", folder)[1])]
+    assert states == ["not available"] + 6 * ["not run"]
+    code, _, err = harness("reproduce", "--dataset", folder, "--file", file, *SMOKE)
     assert code == 2
     assert len((folder / "metadata" / "training.txt").read_text().split()) == 3  # the drawn split is written down
-    assert "network-manual: not available" in err
-    assert sorted(run.row for run in runs() if run.state == "finished") == [
-        "classical-intensity-intensity",
-        "classical-intensity-shape",
-        "classical-shape-intensity",
-        "classical-shape-shape",
-        "network-consensus",
-        "network-shape-intensity",
-    ]
+    assert "manual: not available" in err
+    assert sorted(run.row for run in runs() if run.state == "finished") == ["classical", "learned"]
     report = (tmp_path / "report" / "report.md").read_text()
     assert "| not available |" in report and "not run" not in report
-    assert "- DL trained on manual labels: not available, 3 training fields of unannotated have no mask" in report
+    assert "- On manual labels: not available, 3 training fields of unannotated have no mask" in report
 
 
 def test_an_interrupted_row_goes_on_in_the_same_run(harness, fields, tiny, monkeypatch):
@@ -259,6 +199,19 @@ def test_a_narrow_terminal_shows_every_row_id_whole(harness, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     out = harness("list")[1]
     assert "network-shape-intensity " in out and "classical-intensity-intensity " in out
+
+
+def test_on_a_terminal_a_passing_line_is_replaced_elsewhere_it_is_left_out(monkeypatch):
+    for terminal in (True, False):
+        written = StringIO()
+        monkeypatch.setattr(cli, "console", Console(file=written, force_terminal=terminal, width=80, highlight=False))
+        with cli._lines() as say:
+            say("row", "step 1", passing=True)
+            say("row", "step 2", passing=True)
+            time.sleep(1)
+            say("row", "epoch 1")
+        assert "row: epoch 1" in written.getvalue()
+        assert ("step 2" in written.getvalue()) == terminal
 
 
 def test_help_needs_none_of_the_heavy_packages():

@@ -20,10 +20,13 @@ ADDRESS = os.environ.get("HARNESS_TEST_POSTGRES")
 SOURCES = ("shape/intensity", "intensity/shape", "shape/shape", "intensity/intensity")
 ROWS = {f"{source.replace('/', '-')}-{size}": (source, size) for source in SOURCES for size in (30, 60)}
 
-pytestmark = pytest.mark.skipif(
-    not ADDRESS,
-    reason="HARNESS_TEST_POSTGRES names no PostgreSQL, such as postgresql+psycopg2://user:password@host:5432/database",
-)
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.skipif(
+        not ADDRESS,
+        reason="HARNESS_TEST_POSTGRES names no PostgreSQL, such as postgresql+psycopg2://user:password@host:5432/database",
+    ),
+]
 
 
 @pytest.fixture(scope="module")
@@ -136,8 +139,7 @@ def files(run):
     }
 
 
-def test_the_first_rows_of_an_experiment_may_begin_at_the_same_moment(fields, registry, server, monkeypatch):
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", "")  # MLflow sets it, and it would outlive the test
+def test_the_first_rows_of_an_experiment_may_begin_at_the_same_moment(store, fields, registry, server):
     tracking.connect(server)
     known, dataset, ready = load_registry(registry), open_dataset(str(fields)), Barrier(len(ROWS))
 

@@ -1,22 +1,17 @@
 """Several rows at once, killed processes, lost servers."""
 
 import os
-import signal
 import subprocess
 import sys
-import time
-from io import StringIO
 
 import mlflow
 import pytest
-from rich.console import Console
 from trained import assert_same, states
 
-from harness import cli
-from harness.core.parallel import as_they_end
 from harness.experiment import tracking
 
 SMOKE = ("--profile", "smoke")
+pytestmark = pytest.mark.integration
 
 
 def finished():
@@ -71,21 +66,6 @@ def test_a_killed_command_goes_on_in_the_same_run_to_the_same_bits(harness, fiel
     assert_same(states(tmp_path / "killed"), states(tmp_path / "runs"))
 
 
-def kill_itself(marker, times):
-    """The worker of a task; it is killed so many times, then does its work."""
-    with marker.open("a") as file:
-        file.write("x")
-    if len(marker.read_text()) <= times:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return marker.name
-
-
-@pytest.mark.parametrize(("times", "expected"), [(0, "task"), (1, "task"), (9, "lost")])
-def test_a_killed_process_costs_its_task_another_try(tmp_path, times, expected):
-    tasks = [(tmp_path / "task", times)]
-    assert list(as_they_end(kill_itself, tasks, lambda *task: "lost")) == [expected]
-
-
 def test_a_lost_tracking_server_fails_the_row_and_says_so(fields, tiny, tmp_path, serve):
     environment = os.environ | {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1", "PYTHONUNBUFFERED": "1"}
     with serve(tmp_path, "--backend-store-uri", "sqlite:///server.db") as uri:
@@ -104,16 +84,3 @@ def test_a_lost_tracking_server_fails_the_row_and_says_so(fields, tiny, tmp_path
     assert process.returncode == 1
     assert len(said) == 1 and "network-manual (seed 0): failed" in said[0] and uri.split(":")[-1] in said[0]
     assert "Traceback" not in err
-
-
-def test_on_a_terminal_a_passing_line_is_replaced_elsewhere_it_is_left_out(monkeypatch):
-    for terminal in (True, False):
-        written = StringIO()
-        monkeypatch.setattr(cli, "console", Console(file=written, force_terminal=terminal, width=80, highlight=False))
-        with cli._lines() as say:
-            say("row", "step 1", passing=True)
-            say("row", "step 2", passing=True)
-            time.sleep(1)
-            say("row", "epoch 1")
-        assert "row: epoch 1" in written.getvalue()
-        assert ("step 2" in written.getvalue()) == terminal

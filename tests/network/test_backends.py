@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from toy import gradients
 
+pytestmark = pytest.mark.integration
 TOY = Path(__file__).with_name("toy.py")
 
 

@@ -1,0 +1,29 @@
+"""What the tests have done in other processes, which import this file and so little else."""
+
+import os
+import signal
+import time
+
+
+def process_of(started, number):
+    """Runs in a worker: leaves a trace of its attempt, and time to be killed in."""
+    (started / f"{number}-{os.getpid()}").touch()
+    time.sleep(0.3)
+    return number, os.getpid()
+
+
+def once(folder, times, number):
+    """Number 57 kills its process so many times."""
+    if number == 57 and len(list(folder.iterdir())) < times:
+        (folder / str(os.getpid())).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def kill_itself(marker, times):
+    """The worker of a task; it is killed so many times, then does its work."""
+    with marker.open("a") as file:
+        file.write("x")
+    if len(marker.read_text()) <= times:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return marker.name
