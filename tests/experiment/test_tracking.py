@@ -7,6 +7,7 @@ import pytest
 from harness.core.errors import HarnessError
 from harness.experiment import tracking
 
+
 def row_runs():
     """MLflow's runs that are rows."""
     tracking.connect()
