@@ -423,14 +423,15 @@ def ui(tracking_uri: TrackingUri = None, port: Annotated[int, typer.Option(help=
     from harness.experiment import tracking
 
     uri = tracking.connect(tracking_uri)
+    server = uri if uri.startswith(tracking.SERVERS) else f"http://127.0.0.1:{port}"
     console.print(
-        f"http://127.0.0.1:{port}/#/experiments: choose 'Model training' at the top left, then an experiment, "
+        f"{server}/#/experiments: choose 'Model training' at the top left, then an experiment, "
         "DATASET-PROFILE; its runs are the rows, with their seeds folded up below them"
     )
-    os.execv(  # noqa: S606  MLflow takes the place of this process
-        sys.executable,
-        [sys.executable, "-m", "mlflow", "ui", "--backend-store-uri", uri, "--host", "127.0.0.1", "--port", str(port)],
-    )
+    if server == uri:
+        return  # it serves the pages itself
+    os.environ["MLFLOW_BACKEND_STORE_URI"] = uri  # not an argument: everybody can read those, and it may hold a password
+    os.execv(sys.executable, [sys.executable, "-m", "mlflow", "ui", "--host", "127.0.0.1", "--port", str(port)])  # noqa: S606
 
 
 @app.command("version")

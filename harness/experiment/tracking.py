@@ -5,9 +5,10 @@ import logging
 import math
 import os
 import re
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     import numpy as np
 
 DEFAULT_URI = "sqlite:///mlflow.db"
+FILE = "sqlite:///"
 SERVERS = ("http://", "https://")
 DATABASES = ("postgresql", "mysql", "mssql")
 TAG = "harness."
@@ -90,16 +92,34 @@ def connect(uri: str | None = None) -> str:
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         _ask(uri)
+        if uri.startswith(FILE):
+            _make_store(Path(uri.removeprefix(FILE)))
         mlflow.set_tracking_uri(uri)
         mlflow.search_experiments(max_results=1)
     except Exception as error:  # every kind of store fails in its own way, and all of them mean the same to people
-        reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+        reason = getattr(error, "strerror", None) or (str(error).strip() or type(error).__name__).splitlines()[0]
         raise HarnessError(
             _without_password(
                 f"tracking store {uri} cannot be reached ({reason}); check the address or give another one with --tracking-uri"
             )
         ) from error
     return uri
+
+
+def _make_store(database: Path) -> None:
+    """Make a new store beside its place: one that was half made when the disk filled could never be opened again."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore
+
+    if database.exists():
+        with closing(sqlite3.connect(f"{database.as_uri()}?mode=ro", uri=True)) as there:
+            there.execute("PRAGMA schema_version")  # MLflow itself asks what is no database again for 90 s
+        return
+    database.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=database.parent, prefix=f".{database.name}-") as beside:
+        new = Path(beside) / database.name
+        SqlAlchemyStore(f"{FILE}{new}", str(database.parent / "mlruns")).engine.dispose()
+        with suppress(FileExistsError):  # another process was faster
+            os.link(new, database)
 
 
 def uri() -> str:
@@ -109,8 +129,8 @@ def uri() -> str:
 
 def _absolute(uri: str) -> str:
     """MLflow keeps a store open under its address, so the address must not depend on the working folder."""
-    path = uri.removeprefix("sqlite:///")
-    return uri if path == uri else f"sqlite:///{Path(path).resolve()}"
+    path = uri.removeprefix(FILE)
+    return uri if path == uri else f"{FILE}{Path(path).resolve()}"
 
 
 def _without_password(text: str) -> str:
@@ -152,7 +172,7 @@ def _artifact_location(uri: str, name: str) -> str | None:
     """A server knows where artefacts go. Those of a file stand beside it, those of a database in the working folder."""
     if uri.startswith(SERVERS):
         return None
-    beside = Path(uri.removeprefix("sqlite:///")).parent if uri.startswith("sqlite:///") else Path.cwd()
+    beside = Path(uri.removeprefix(FILE)).parent if uri.startswith(FILE) else Path.cwd()
     return (beside / "mlartifacts" / name).as_uri()
 
 
@@ -466,8 +486,15 @@ def _run(run: mlflow.entities.Run) -> Run:
 
 
 def artifact(run: Run, path: str) -> Path | None:
-    """Local path of an artefact of a run, fetched if the store is elsewhere; None where the run has no such thing."""
+    """Local path of an artefact of a run, fetched if the store is elsewhere; None where the run has no such thing.
+
+    Raises
+    ------
+    HarnessError
+        The store cannot be reached, so that nobody knows.
+    """
     try:
         return Path(mlflow.artifacts.download_artifacts(artifact_uri=f"{run.artifacts}/{path}"))
     except (MlflowException, OSError):
+        connect(uri())
         return None
