@@ -19,6 +19,16 @@ def test_mlflow_run_has_the_dependencies_of_the_project():
     assert conda["dependencies"][-1]["pip"] == PROJECT["dependencies"]
 
 
+def test_the_gpu_project_is_the_same_with_cuda():
+    cpu, gpu = (yaml.safe_load((TOP / place / "conda.yaml").read_text())["dependencies"][-1]["pip"] for place in (".", "gpu"))
+    assert [name.replace("tensorflow[and-cuda]", "tensorflow") for name in gpu] == cpu
+    assert PROJECT["optional-dependencies"]["gpu"] == [name for name in gpu if name not in cpu]
+    top, below = (yaml.safe_load((TOP / place / "MLproject").read_text())["entry_points"] for place in (".", "gpu"))
+    for entry in below.values():
+        entry["command"] = entry["command"].removeprefix("cd .. && ")
+    assert below == top
+
+
 def test_every_dependency_is_pinned_without_an_address():
     pinned = (TOP / "constraints.txt").read_text()
     for dependency in PROJECT["dependencies"] + PROJECT["optional-dependencies"]["test"]:

@@ -190,6 +190,7 @@ def _identify(spec, dataset, timings, say):
 def _learn(spec, dataset, timings, say):
     say(f"{spec.labels}: labels of the training and validation fields")
     load_backend(spec.schedule.threads)
+    say(f"computing on the {_device()} ({spec.backend}, {spec.schedule.precision}, {spec.schedule.threads} threads)")
     with _timed(timings, "labels"):
         training, validation = (labelled_tiles(dataset, split, spec) for split in ("training", "validation"))
     model, history, best = _train(spec, training, validation, say)
@@ -199,6 +200,12 @@ def _learn(spec, dataset, timings, say):
     say(f"best epoch {best}; predicting the test fields")
     with _timed(timings, "prediction"):
         return [_predict(model, dataset.read_image(name)) for name in dataset.splits["test"]]
+
+
+def _device() -> str:
+    from harness.network.backend import device
+
+    return device()
 
 
 def labelled_tiles(dataset: DataSet, split: str, spec: Spec) -> "TileSet":

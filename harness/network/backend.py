@@ -45,6 +45,13 @@ def on_gpu() -> bool:
     return any("gpu" in device or "cuda" in device for device in keras.distribution.list_devices())
 
 
+def device() -> str:
+    """What this process computes on, in words."""
+    devices = keras.distribution.list_devices()
+    name = "GPU" if on_gpu() else "CPU"
+    return f"{len(devices)} {name}s" if len(devices) > 1 else name
+
+
 def share_batches(batch: int) -> None:
     """Spread each batch evenly over all devices, where Keras can (on JAX) and the batch divides by their number."""
     devices = keras.distribution.list_devices()
