@@ -137,7 +137,7 @@ def stitch_bands(tiles: Iterable[np.ndarray], shape: tuple[int, ...], size: int 
     """
     rows, columns = (_starts(length, size) for length in shape)
     ramp = np.minimum(np.arange(1, size + 1), np.arange(size, 0, -1)).astype(np.float32)
-    weight = np.outer(ramp, ramp)[..., None]
+    weight = np.outer(ramp, ramp)[..., None]  # (size, size, 1)
     tiles = iter(tiles)
     first = next(tiles)
     total = np.zeros((size, max(shape[1], size), first.shape[2] + 1), np.float32)  # the last channel is the weight

@@ -47,14 +47,15 @@ def predict_field(model: "keras.Model", image: np.ndarray, size: int = tiles.SIZ
     def probabilities() -> Iterator[np.ndarray]:
         windows = tiles.windows(image, size)
         while batch := list(islice(windows, tiles_at_once())):
-            normalised = np.stack([tiles.normalise(tile) for tile in batch])[..., None]
-            for predicted in np.asarray(model.predict_on_batch(normalised)):
-                tile_maps.append(_class_map(predicted))
-                yield predicted
+            normalised = np.stack([tiles.normalise(tile) for tile in batch])[..., None]  # (B, S, S, 1)
+            for y_pred in np.asarray(model.predict_on_batch(normalised)):  # (S, S, 3)
+                tile_maps.append(_class_map(y_pred))
+                yield y_pred
 
-    field_map = np.concatenate([_class_map(band) for band in tiles.stitch_bands(probabilities(), image.shape, size)])
-    return np.stack(tile_maps), field_map
+    bands = tiles.stitch_bands(probabilities(), image.shape, size)  # (h, W, 3) each
+    field_map = np.concatenate([_class_map(band) for band in bands])  # (H, W)
+    return np.stack(tile_maps), field_map  # (N, S, S), (H, W)
 
 
-def _class_map(probabilities: np.ndarray) -> np.ndarray:
-    return probabilities.argmax(-1).astype(np.uint8)
+def _class_map(y_pred: np.ndarray) -> np.ndarray:
+    return y_pred.argmax(-1).astype(np.uint8)

@@ -21,12 +21,12 @@ def dice_coefficients(y_true: KerasTensor, y_pred: KerasTensor) -> KerasTensor:
     (3,) tensor
         (2 sum(y_true y_pred) + 1) / (sum(y_true) + sum(y_pred) + 1), the sums over the whole batch.
     """
-    y_true = ops.reshape(y_true, ops.shape(y_pred)[:3])
+    y_true = ops.reshape(y_true, ops.shape(y_pred)[:3])  # (B, H, W)
     target = ops.one_hot(ops.cast(y_true, "int32"), len(WEIGHTS), dtype=y_pred.dtype)  # (B, H, W, 3)
     predicted = y_pred * ops.sum(target, axis=-1, keepdims=True)  # (B, H, W, 3)
     both = ops.sum(predicted * target, axis=(0, 1, 2))  # (3,)
     either = ops.sum(predicted, axis=(0, 1, 2)) + ops.sum(target, axis=(0, 1, 2))  # (3,)
-    return (2 * both + SMOOTHING) / (either + SMOOTHING)
+    return (2 * both + SMOOTHING) / (either + SMOOTHING)  # (3,)
 
 
 def log_dice_loss(y_true: KerasTensor, y_pred: KerasTensor) -> KerasTensor:

@@ -43,14 +43,15 @@ class Resident(keras.Model):
     def _on_device(self, dtype: str, arrays: list[np.ndarray], prepared: Callable[[np.ndarray], np.ndarray]) -> keras.Variable:
         """Part by part: what is handed over at once, TensorFlow holds three times meanwhile."""
         parts = (array[start : start + AT_ONCE] for array in arrays for start in range(0, len(array), AT_ONCE))
-        stored = ops.concatenate([ops.convert_to_tensor(prepared(part)) for part in parts])
+        stored = ops.concatenate([ops.convert_to_tensor(prepared(part)) for part in parts])  # (N, S, S)
         return self.add_weight(
             shape=stored.shape, dtype=dtype, initializer=lambda *_, **__: stored, trainable=False, autocast=False
         )
 
     def call(self, examples: KerasTensor, training: bool | None = None) -> KerasTensor:
-        """Class probabilities of (tile, orientation) pairs."""
-        return self.network(_taken(self.images, examples)[..., None], training=training)
+        """Class probabilities, (B, S, S, 3), of (B, 2) pairs of tile and orientation."""
+        images = _taken(self.images, examples)  # (B, S, S)
+        return self.network(images[..., None], training=training)  # (B, S, S, 3)
 
     def compute_loss(
         self,
@@ -61,7 +62,8 @@ class Resident(keras.Model):
         training: bool = True,
     ) -> KerasTensor:
         """The segmentation loss and the L2 terms; the class maps are those that the input says."""
-        return ops.sum([self.segmentation_loss(_taken(self.class_maps, x), y_pred), *self.losses])
+        y_true = _taken(self.class_maps, x)  # (B, S, S)
+        return ops.sum([self.segmentation_loss(y_true, y_pred), *self.losses])
 
     def train_step(self, *inputs: Any) -> Any:
         """Several steps in one dispatch."""
@@ -78,7 +80,7 @@ def _normalised(images: np.ndarray) -> np.ndarray:
 
 def _taken(stored: keras.Variable, examples: KerasTensor) -> KerasTensor:
     """Tiles by index, each in its orientation; selects rather than branches, so that a batch may be spread over devices."""
-    taken, orientation = ops.take(stored, examples[:, 0], axis=0), examples[:, 1][:, None, None]
+    taken, orientation = ops.take(stored, examples[:, 0], axis=0), examples[:, 1][:, None, None]  # (B, S, S), (B, 1, 1)
     taken = ops.where(orientation >= 4, ops.flip(taken, 2), taken)
     taken = ops.where(orientation % 4 >= 2, ops.flip(taken, (1, 2)), taken)
     return ops.where(orientation % 2 == 1, ops.rot90(taken, 1, (1, 2)), taken)
@@ -89,12 +91,12 @@ def _scanned(step: Callable[..., tuple[dict, tuple]], state: tuple, data: tuple)
         logs, state = step(state, (chosen,))
         return state, logs
 
-    state, logs = ops.scan(next_step, state, ops.swapaxes(data[0], 0, 1))
+    state, logs = ops.scan(next_step, state, ops.swapaxes(data[0], 0, 1))  # over (K, B, 2); each of the logs is (K,)
     return {name: values[-1] for name, values in logs.items()}, state
 
 
 def _looped(step: Callable[..., dict], data: tuple) -> dict:
-    (examples,) = data
+    (examples,) = data  # (B, K, 2)
     if examples.shape[1] == 1:
         return step((examples[:, 0],))
     return {"loss": ops.fori_loop(0, examples.shape[1], lambda k, _: step((examples[:, k],))["loss"], ops.zeros(()))}

@@ -151,7 +151,7 @@ def _fit(
 ) -> None:
     count, batch, done = len(training.images), schedule.batch, len(keeper.history)
     first = done * schedule.steps_per_epoch * batch
-    validated = validation_examples(len(validation.images), schedule)
+    validated = validation_examples(len(validation.images), schedule)  # (M, 2)
     seen, validated[:, 0] = np.unique(validated[:, 0], return_inverse=True)
     validation = TileSet(validation.images[seen], validation.class_maps[seen])
     validated[:, 0] += count
@@ -220,8 +220,8 @@ class Examples(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> tuple[np.ndarray]:
         length = self.batch * self.at_once
-        chosen = self.chosen(index * length, length).reshape(self.at_once, self.batch, 2)
-        return (chosen.swapaxes(0, 1).astype(np.int32),)
+        chosen = self.chosen(index * length, length).reshape(self.at_once, self.batch, 2)  # (K, B, 2)
+        return (chosen.swapaxes(0, 1).astype(np.int32),)  # (B, K, 2)
 
 
 def validation_examples(count: int, schedule: Schedule) -> np.ndarray:
@@ -265,11 +265,11 @@ def example_order(count: int, first: int, length: int, seed: int) -> np.ndarray:
 
 
 def _one_pass(count: int, number: int, seed: int) -> np.ndarray:
-    order = np.random.default_rng([seed, 2, number]).permutation(count)
+    order = np.random.default_rng([seed, 2, number]).permutation(count)  # (count,)
     rounds, turn = divmod(number, tiles.ORIENTATIONS)
     every = np.tile(np.arange(tiles.ORIENTATIONS), (count, 1))
-    orientations = np.random.default_rng([seed, 3, rounds]).permuted(every, axis=1)
-    return np.stack([order, orientations[order, turn]], axis=1)
+    orientations = np.random.default_rng([seed, 3, rounds]).permuted(every, axis=1)  # (count, 8)
+    return np.stack([order, orientations[order, turn]], axis=1)  # (count, 2)
 
 
 class _Keeper(keras.callbacks.Callback):

@@ -34,25 +34,28 @@ def unet(base: int = 16, last: int = 32, seed: int = 0, size: int | None = None,
         separation.
     """
     policy = {"float32": "float32", "bfloat16": "mixed_bfloat16"}[precision]
-    image = keras.Input((size, size, 1), name="tile")
+    image = keras.Input((size, size, 1), name="tile")  # (B, H, W, 1)
     x, skips = image, []
-    for level, rate in enumerate(DROPOUT):
-        x = _two_convolutions(x, base * 2**level, f"down{level}", policy)
+    for level, rate in enumerate(DROPOUT):  # shapes of level l, where F is base * 2**l
+        x = _two_convolutions(x, base * 2**level, f"down{level}", policy)  # (B, H / 2**l, W / 2**l, F)
         skips.append(x)
-        x = keras.layers.MaxPooling2D(name=f"pool{level}")(x)
+        x = keras.layers.MaxPooling2D(name=f"pool{level}")(x)  # (B, H / 2**(l+1), W / 2**(l+1), F)
         x = keras.layers.Dropout(rate, seed=_dropout_seed(seed, level), name=f"dropout{level}")(x)
-    x = _two_convolutions(x, base * 2 ** len(DROPOUT), "bottom", policy)
+    x = _two_convolutions(x, base * 2 ** len(DROPOUT), "bottom", policy)  # (B, H / 16, W / 16, 16 base)
     for level in reversed(range(len(DROPOUT))):
-        x = _convolution(x, keras.layers.Conv2DTranspose, base * 2**level, 2, f"up{level}", policy, strides=2)
-        x = keras.layers.Concatenate(name=f"skip{level}")([skips[level], x])
-        x = _two_convolutions(x, last if level == 0 else base * 2**level, f"merge{level}", policy)
-    probabilities = keras.layers.Conv2D(CLASSES, 1, activation="softmax", name="classes")(x)
-    model = keras.Model(image, probabilities, name="unet")
+        x = _convolution(
+            x, keras.layers.Conv2DTranspose, base * 2**level, 2, f"up{level}", policy, strides=2
+        )  # (B, H / 2**l, W / 2**l, F)
+        x = keras.layers.Concatenate(name=f"skip{level}")([skips[level], x])  # (B, H / 2**l, W / 2**l, 2 F)
+        x = _two_convolutions(x, last if level == 0 else base * 2**level, f"merge{level}", policy)  # F; (B, H, W, last) on top
+    y_pred = keras.layers.Conv2D(CLASSES, 1, activation="softmax", name="classes")(x)  # (B, H, W, 3)
+    model = keras.Model(image, y_pred, name="unet")
     _set_initial_weights(model, seed)
     return model
 
 
 def _two_convolutions(x: keras.KerasTensor, filters: int, name: str, policy: str) -> keras.KerasTensor:
+    """(B, H, W, C) to (B, H, W, filters)."""
     for suffix in "ab":
         x = _convolution(x, keras.layers.Conv2D, filters, 3, name + suffix, policy)
     return x

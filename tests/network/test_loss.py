@@ -11,8 +11,8 @@ y_pred = rng.dirichlet([1, 1, 1], (2, 6, 5)).astype(np.float32)
 y_true = rng.integers(0, 4, (2, 6, 5)).astype(np.uint8)
 
 
-def value(loss, truth, predicted):
-    return float(keras.ops.convert_to_numpy(loss(truth, predicted)))
+def value(loss, y_true, y_pred):
+    return float(keras.ops.convert_to_numpy(loss(y_true, y_pred)))
 
 
 def test_the_printed_equations_on_numbers_worked_out_by_hand():
@@ -20,11 +20,11 @@ def test_the_printed_equations_on_numbers_worked_out_by_hand():
 
     Eq. 2: background (2 * 1 + 1) / (1 + 1.5 + 1) = 6/7, nucleus (2 * 1.5 + 1) / (2 + 1.5 + 1) = 8/9, separation 3/3.
     """
-    truth = np.array([[[0, 1, 1, 2]]])
-    predicted = np.array([[[[1, 0, 0], [0, 1, 0], [0.5, 0.5, 0], [0, 0, 1]]]], np.float32)
-    np.testing.assert_allclose(dice_coefficients(truth, predicted), [6 / 7, 8 / 9, 1], rtol=1e-6)
-    assert value(log_dice_loss, truth, predicted) == pytest.approx(-(0.2 * log(6 / 7) + 0.4 * log(8 / 9)), rel=1e-5)
-    assert value(dice_loss, truth, predicted) == pytest.approx(0.2 / 7 + 0.4 / 9, rel=1e-5)
+    y_true = np.array([[[0, 1, 1, 2]]])
+    y_pred = np.array([[[[1, 0, 0], [0, 1, 0], [0.5, 0.5, 0], [0, 0, 1]]]], np.float32)
+    np.testing.assert_allclose(dice_coefficients(y_true, y_pred), [6 / 7, 8 / 9, 1], rtol=1e-6)
+    assert value(log_dice_loss, y_true, y_pred) == pytest.approx(-(0.2 * log(6 / 7) + 0.4 * log(8 / 9)), rel=1e-5)
+    assert value(dice_loss, y_true, y_pred) == pytest.approx(0.2 / 7 + 0.4 / 9, rel=1e-5)
 
 
 def test_the_sums_go_over_the_whole_batch():
