@@ -47,7 +47,7 @@ class Profile(Strict):
 class Spec(Strict):
     """Everything that defines one run: a row under a profile, on a data set, with a seed.
 
-    Two runs with the same `hash` give the same result; the seeds of a row share its `row_hash`. `training_hash` leaves
+    Two runs with the same `hash` give the same result; the seeds of a row share its `row_hash`. `training_hashes` leave
     out what only scoring depends on, so that a network is not trained again when a metric changes. What a row or a data
     folder is called and where folders lie is part of none of them: of folders the content counts.
     """
@@ -86,11 +86,6 @@ class Spec(Strict):
     def row_hash(self) -> str:
         """Of everything but the seed."""
         return self.hashes("seed")[0]
-
-    @property
-    def training_hash(self) -> str:
-        """Of what decides the trained weights."""
-        return self.training_hashes()[0]
 
     def hashes(self, *left_out: str) -> tuple[str, ...]:
         """The hash of everything but some keys, and the one that earlier versions gave the same run, if it is another."""

@@ -81,50 +81,15 @@ def normalise(tile: np.ndarray) -> np.ndarray:
     return (centred / deviation if deviation > 0 else centred).astype(np.float32)
 
 
-def orient(tile: np.ndarray, orientation: int) -> np.ndarray:
-    """One of the 8 flips and rotations of a square tile (the symmetries of the square).
-
-    Parameters
-    ----------
-    tile : (S, S) ndarray
-    orientation : int
-        0 to 3: quarter turns counter-clockwise; 4 to 7: the same after a flip left to right.
-
-    Returns
-    -------
-    (S, S) ndarray
-    """
-    flipped = tile[:, ::-1] if orientation >= 4 else tile
-    return np.rot90(flipped, orientation % 4)
-
-
-def stitch(tiles: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """Blend the overlapping tiles of a field.
+def stitch_bands(tiles: Iterable[np.ndarray], shape: tuple[int, ...], size: int = SIZE) -> Iterator[np.ndarray]:
+    """Blend the overlapping tiles of a field, giving away the rows that are done: no more is held than a row of tiles.
 
     Each tile weighs least at its rim, where the network sees the least context, so no seam shows where it ends.
 
     Parameters
     ----------
-    tiles : (N, S, S, C) ndarray
-        Values per pixel and channel, in the order of `tile_corners`.
-    shape : tuple of int
-        Height and width of the field in px.
-
-    Returns
-    -------
-    (H, W, C) float32 ndarray
-        Weighted mean of the tiles that cover a pixel.
-    """
-    return np.concatenate(list(stitch_bands(tiles, shape, tiles.shape[1])))
-
-
-def stitch_bands(tiles: Iterable[np.ndarray], shape: tuple[int, ...], size: int = SIZE) -> Iterator[np.ndarray]:
-    """Blend the overlapping tiles of a field, giving away the rows that are done: no more is held than a row of tiles.
-
-    Parameters
-    ----------
     tiles : iterable of (size, size, C) ndarray
-        See `stitch`; each is asked for when it is needed.
+        (S, S, C) each, values per pixel and channel, in the order of `tile_corners`; asked for when they are needed.
     shape : tuple of int
         Height and width of the field in px.
     size : int
@@ -133,7 +98,7 @@ def stitch_bands(tiles: Iterable[np.ndarray], shape: tuple[int, ...], size: int 
     Yields
     ------
     (h, W, C) float32 ndarray
-        The next rows of what `stitch` returns.
+        The next rows of the field: the weighted mean of the tiles that cover a pixel.
     """
     rows, columns = (_starts(length, size) for length in shape)
     ramp = np.minimum(np.arange(1, size + 1), np.arange(size, 0, -1)).astype(np.float32)

@@ -19,8 +19,8 @@ AT_ONCE = 50
 class Resident(keras.Model):
     """A network together with the tiles that it learns from and is validated on.
 
-    Its input says which: (B, 2) int32, tile and orientation as in `harness.method.tiles.orient`. To `fit` it is given (B, K, 2):
-    the K steps are one dispatch.
+    Its input says which: (B, 2) int32, tile and orientation (0 to 3: quarter turns counter-clockwise, 4 to 7: the same after a
+    flip left to right). To `fit` it is given (B, K, 2): the K steps are one dispatch.
 
     Parameters
     ----------

@@ -2,6 +2,7 @@ import json
 
 import keras
 import numpy as np
+from oracles import orient
 from toy import NETWORK, schedule, squares
 
 from harness.method import tiles
@@ -19,10 +20,10 @@ def test_the_device_normalises_and_turns_tiles_as_numpy_does(monkeypatch):
     monkeypatch.setattr(resident, "AT_ONCE", 2)
     learner = Resident(keras.layers.Identity(), [tile_set], "log-dice")
     seen = keras.ops.convert_to_numpy(learner(EVERY_ORIENTATION))
-    expected = np.stack([tiles.orient(images[tile], turn) for tile, turn in EVERY_ORIENTATION])
+    expected = np.stack([orient(images[tile], turn) for tile, turn in EVERY_ORIENTATION])
     np.testing.assert_array_equal(seen[..., 0], expected)
     probabilities = np.random.default_rng(0).dirichlet([1, 1, 1], (24, 32, 32)).astype(np.float32)
-    class_maps = np.stack([tiles.orient(tile_set.class_maps[tile], turn) for tile, turn in EVERY_ORIENTATION])
+    class_maps = np.stack([orient(tile_set.class_maps[tile], turn) for tile, turn in EVERY_ORIENTATION])
     np.testing.assert_array_equal(
         learner.compute_loss(EVERY_ORIENTATION, y_pred=probabilities), log_dice_loss(class_maps, probabilities)
     )
