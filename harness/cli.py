@@ -242,17 +242,17 @@ def _listed(values: dict) -> str:
 @app.command()
 def data(dataset: Dataset = "synthetic", data_dir: DataDir = None, file: File = None, as_json: AsJson = False) -> None:
     """What a data set holds and which rows lack something. Refuses one that is incomplete, altered or wrong."""
-    from harness.datasets import is_folder, open_dataset, problems, summary, unused
+    from harness.datasets import is_data_folder, open_dataset, problems, summary, unused
     from harness.experiment.registry import load_registry, unavailable
 
-    wrong = problems(Path(dataset)) if is_folder(dataset) else []
+    wrong = problems(Path(dataset)) if is_data_folder(dataset) else []
     for line in wrong:
         errors.print(f"[red]harness:[/red] {escape(line)}")
     if wrong:
         raise typer.Exit(2)
     opened, registry = open_dataset(dataset, data_dir), load_registry(file)
     found = summary(opened) | {
-        "unused": unused(Path(dataset)) if is_folder(dataset) else [],
+        "unused": unused(Path(dataset)) if is_data_folder(dataset) else [],
         "not_available": unavailable(registry, opened),
     }
     if as_json:

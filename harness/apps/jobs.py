@@ -3,11 +3,7 @@
 from collections import Counter
 from pathlib import Path
 
-import numpy as np
-import tifffile
-
 from harness.core.errors import HarnessError
-from harness.core.files import whole
 from harness.datasets import field_name, image_files
 
 
@@ -47,10 +43,3 @@ def make_folder(out: Path) -> None:
         Path(out).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise HarnessError(f"{out}: cannot be written ({error.strerror}); give another folder") from error
-
-
-def write_label_image(path: Path, labels: np.ndarray) -> None:
-    """Write a label image as compressed TIFF of 16 bits, or 32 where its ids need them; a mask with 8."""
-    dtype = np.uint8 if labels.dtype == bool else np.uint16 if labels.max() < 2**16 else np.uint32
-    with whole(path) as partial:
-        tifffile.imwrite(partial, labels.astype(dtype), compression="zlib")

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 
-from harness.apps.jobs import make_folder, write_label_image
+from harness.apps.jobs import make_folder
 from harness.core.errors import HarnessError
+from harness.core.label_images import write_label_image
 from harness.core.parallel import over_fields
 from harness.datasets import Field, field_name, read_image
 from harness.sources import LabelSource

@@ -8,9 +8,10 @@ import numpy as np
 import pandas as pd
 from skimage.measure import regionprops_table
 
-from harness.apps.jobs import make_folder, write_label_image
+from harness.apps.jobs import make_folder
 from harness.core.errors import HarnessError
 from harness.core.files import whole
+from harness.core.label_images import write_label_image
 from harness.core.parallel import over_fields
 from harness.datasets import field_name, read_image
 from harness.method.postprocess import nuclei_from_class_map

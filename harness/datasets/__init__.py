@@ -16,7 +16,7 @@ __all__ = [
     "Field",
     "field_name",
     "image_files",
-    "is_folder",
+    "is_data_folder",
     "keep_splits",
     "open_dataset",
     "problems",
@@ -31,7 +31,7 @@ __all__ = [
 BUILT_IN = ("synthetic", "bbbc039")
 
 
-def is_folder(dataset: str) -> bool:
+def is_data_folder(dataset: str) -> bool:
     """Whether a data set is named by its folder, not by a name that is built in."""
     return dataset not in BUILT_IN and Path(dataset).is_dir()
 
@@ -55,7 +55,7 @@ def open_dataset(dataset: str, data_dir: Path | None = None) -> DataSet:
         return open_synthetic()
     if dataset == "bbbc039":
         return open_bbbc039(data_dir)
-    if is_folder(dataset):
+    if is_data_folder(dataset):
         return open_folder(Path(dataset))
     raise HarnessError(f"no data set '{dataset}': neither synthetic, nor bbbc039, nor a folder that is there")
 

@@ -8,6 +8,7 @@ import tifffile
 from skimage.measure import label
 
 from harness.core.errors import HarnessError
+from harness.core.label_images import renumber
 
 ENDINGS = (".ome.tiff", ".ome.tif", ".tiff", ".tif", ".png")
 
@@ -101,7 +102,7 @@ def read_nuclei(path: Path) -> np.ndarray:
             f"{path}: is a binary mask, in which touching nuclei are one; save one integer "
             "per nucleus (skimage.measure.label numbers separate ones)"
         )
-    return _consecutive(mask)
+    return renumber(mask)
 
 
 def _nuclei_of_folder(folder: Path) -> np.ndarray:
@@ -117,7 +118,7 @@ def _nuclei_of_folder(folder: Path) -> np.ndarray:
                 "save all nuclei of a field in the size of its image"
             )
         nuclei[nucleus] = id_
-    return _consecutive(nuclei)
+    return renumber(nuclei)
 
 
 def _binary(path: Path) -> np.ndarray:
@@ -125,11 +126,6 @@ def _binary(path: Path) -> np.ndarray:
     if mask.ndim != 2 or len(np.unique(mask[mask != 0])) > 1:
         raise HarnessError(f"{path}: is no binary image; a folder of masks holds one nucleus per file")
     return mask != 0
-
-
-def _consecutive(labels: np.ndarray) -> np.ndarray:
-    ids, position = np.unique(labels, return_inverse=True)
-    return (position.reshape(labels.shape) + (ids[0] > 0)).astype(np.int32)
 
 
 def _grey(pixels: np.ndarray) -> np.ndarray:

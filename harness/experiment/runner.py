@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
-from imageio.v3 import imwrite
 
 from harness.core import parallel
 from harness.core.errors import HarnessError
 from harness.core.files import claimed
+from harness.core.label_images import write_label_image
 from harness.core.parallel import over_fields
 from harness.datasets import DataSet
 from harness.experiment import fields, tracking
@@ -300,11 +300,7 @@ def write_predictions(folder: Path, predictions: dict[str, evaluation.Prediction
     """Write `predictions/<kind>/<field>.png` for what a `Prediction` keeps, by the names of the fields."""
     for name, prediction in predictions.items():
         for path, array in {"nuclei/{}": prediction.nuclei, **prediction.kept}.items():
-            if array.max() >= 2**16:
-                raise HarnessError(f"field {name}: {array.max()} nuclei are more than a PNG holds; cut it into smaller fields")
-            target = folder / "predictions" / f"{path.replace('{}', name)}.png"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            imwrite(target, array.astype(np.uint8 if array.max() < 2**8 else np.uint16), optimize=True)
+            write_label_image(folder / "predictions" / f"{path.replace('{}', name)}.png", array)
 
 
 def _write_figure(folder, dataset, predictions):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.datasets import DataSet, is_folder, keep_splits, open_dataset
+from harness.datasets import DataSet, is_data_folder, keep_splits, open_dataset
 from harness.experiment.registry import EXTERNAL, Registry, check_profile, external, load_registry, resolve, unavailable
 from harness.experiment.spec import DIGEST, Spec
 
@@ -102,7 +102,7 @@ def prepare(dataset: str, data_dir: Path | None = None, profile: str | None = No
     """
     registry = load_registry(file)
     profile = check_profile(profile or ("quick" if dataset == "synthetic" else "cpu"))
-    return Session(registry, open_dataset(dataset, data_dir), profile, Path(dataset) if is_folder(dataset) else None)
+    return Session(registry, open_dataset(dataset, data_dir), profile, Path(dataset) if is_data_folder(dataset) else None)
 
 
 def connect(session: Session, tracking_uri: str | None = None) -> Session:

@@ -4,10 +4,10 @@ import numpy as np
 from scipy.ndimage import maximum_filter, minimum_filter
 
 from harness.core.errors import HarnessError
+from harness.core.label_images import TOO_LARGE, check_labels
 
 BACKGROUND, NUCLEUS, SEPARATION = 0, 1, 2
 IGNORE = 3  # in training maps only: a pixel that the loss leaves out
-TOO_LARGE = 2**24  # for an id: tables are indexed by them
 
 
 def class_map(labels: np.ndarray) -> np.ndarray:
@@ -29,7 +29,7 @@ def class_map(labels: np.ndarray) -> np.ndarray:
     Raises
     ------
     HarnessError
-        If `labels` is not a label image, see `check_labels`.
+        If `labels` is not a label image, see `harness.core.label_images.check_labels`.
 
     Examples
     --------
@@ -54,19 +54,3 @@ def training_map(labels: np.ndarray, ignore: np.ndarray) -> np.ndarray:
         )
     classes[np.asarray(ignore, dtype=bool)] = IGNORE
     return classes
-
-
-def check_labels(labels: np.ndarray) -> np.ndarray:
-    """`labels` as int32; a HarnessError unless it is a 2-D array of integers from 0 to below `TOO_LARGE`."""
-    labels = np.asarray(labels)
-    if labels.ndim != 2 or labels.dtype.kind not in "iu":
-        raise HarnessError(
-            f"not a label image: {labels.dtype} of shape {labels.shape}; "
-            "give a 2-D array of integers, 0 for background and one id per nucleus"
-        )
-    if labels.size and not 0 <= labels.min() <= labels.max() < TOO_LARGE:
-        raise HarnessError(
-            f"not a label image: ids from {labels.min()} to {labels.max()}; "
-            f"give 0 for background and ids from 1 to {TOO_LARGE - 1}"
-        )
-    return labels.astype(np.int32, copy=False)

@@ -5,7 +5,8 @@ from scipy.ndimage import binary_dilation
 from scipy.ndimage import label as connected_components
 from skimage.morphology import skeletonize
 
-from harness.method.classmap import BACKGROUND, NUCLEUS, SEPARATION, check_labels
+from harness.core.label_images import check_labels
+from harness.method.classmap import BACKGROUND, NUCLEUS, SEPARATION
 
 SQUARE = np.ones((3, 3), dtype=bool)
 
@@ -16,7 +17,7 @@ def nuclei_from_class_map(classes: np.ndarray) -> np.ndarray:
     Separations are dilated 3x3 and merged with the background, which closes gaps in them; the skeleton
     thins them back to lines; the skeleton, dilated 3x3, is subtracted from the pixels of class nucleus;
     nuclei are the 4-connected components of the rest. Nuclei at the edge of the image stay: see
-    `remove_touching_edge`.
+    `harness.core.label_images.remove_touching_edge`.
 
     Parameters
     ----------
@@ -45,12 +46,3 @@ def postprocessing_steps(classes: np.ndarray) -> dict[str, np.ndarray]:
     mask = (classes == NUCLEUS) & ~binary_dilation(skeleton, SQUARE)
     nuclei, _ = connected_components(mask, output=np.int32)  # scipy's default structure is 4-connected
     return {"merged": merged, "skeleton": skeleton, "mask": mask, "nuclei": nuclei}
-
-
-def remove_touching_edge(labels: np.ndarray) -> np.ndarray:
-    """`labels` without the nuclei that have a pixel in the first or last row or column; other ids stay."""
-    labels = check_labels(labels)
-    ids = np.arange(labels.max(initial=0) + 1, dtype=np.int32)
-    for edge in (labels[:1], labels[-1:], labels[:, :1], labels[:, -1:]):
-        ids[edge] = 0
-    return ids[labels]

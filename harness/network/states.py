@@ -4,41 +4,27 @@ Each holds `weights.npz` (with the random state of dropout), `optimiser.npz` and
 follows from the number of the epoch. The last two and the best are kept, so that a damaged one can be done without.
 """
 
-import fcntl
 import json
 import os
 import shutil
 import zipfile
 import zlib
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO
 
 import keras
 import numpy as np
 
-from harness.core.errors import HarnessError
+from harness.core import files
 
 DAMAGE = (OSError, EOFError, KeyError, ValueError, zipfile.BadZipFile, zlib.error)
 
 
-@contextmanager
-def claimed(folder: Path) -> Iterator[None]:
-    """Keep other processes from training into the same folder; the claim goes with the process, however it ends.
-
-    Raises
-    ------
-    HarnessError
-        Another process holds it.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise HarnessError(f"{folder}: another process is training this network; wait for it or stop it") from None
-        yield
+def claimed(folder: Path) -> AbstractContextManager[None]:
+    """Keep other processes from training into the same folder; see `harness.core.files.claimed`."""
+    return files.claimed(folder / "lock", f"{folder}: another process is training this network; wait for it or stop it")
 
 
 def save(folder: Path, network: keras.Model, optimiser: keras.Optimizer, history: list[dict]) -> None:

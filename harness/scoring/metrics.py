@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.core.errors import HarnessError
-from harness.method.classmap import IGNORE, check_labels
-from harness.method.postprocess import remove_touching_edge
+from harness.core.label_images import check_labels, remove_touching_edge
+from harness.method.classmap import IGNORE
 
 EROSIONS = ("none", "mask", "object")
 # px; 25 is the limit of the data set's authors, 79 what CellProfiler keeps at a smallest diameter of 10

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from harness.method.postprocess import remove_touching_edge
+from harness.core.label_images import remove_touching_edge
 from harness.scoring.metrics import PROTOCOLS, erode, overlaps
 
 KINDS = ("missed", "extra", "merged", "split")

@@ -10,7 +10,7 @@ from scipy.ndimage import label
 from harness.core.errors import HarnessError
 from harness.experiment.stages import VERSIONS
 from harness.method.classmap import NUCLEUS, class_map
-from harness.method.postprocess import nuclei_from_class_map, postprocessing_steps, remove_touching_edge
+from harness.method.postprocess import nuclei_from_class_map, postprocessing_steps
 
 class_maps = arrays(np.uint8, array_shapes(min_dims=2, max_dims=2, min_side=3, max_side=20), elements=st.integers(0, 2))
 
@@ -67,15 +67,6 @@ def test_steps_follow_from_each_other(classes):
     right = steps["nuclei"][:, 1:] != steps["nuclei"][:, :-1]
     assert not (right & steps["mask"][:, 1:] & steps["mask"][:, :-1]).any()
     np.testing.assert_array_equal(steps["nuclei"], nuclei_from_class_map(classes))
-
-
-def test_removes_what_touches_the_edge_and_keeps_other_ids():
-    labels = np.zeros((6, 8), np.int32)
-    labels[0, 0], labels[5, 3], labels[2, 7], labels[3, 0] = 1, 2, 3, 4
-    labels[2:4, 2:5] = 9
-    labels[1, 4] = 1
-    assert np.unique(remove_touching_edge(labels)).tolist() == [0, 9]
-    np.testing.assert_array_equal(remove_touching_edge(labels) == 9, labels == 9)
 
 
 def test_refuses_probabilities():

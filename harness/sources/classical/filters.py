@@ -3,6 +3,7 @@
 import numpy as np
 from numba import njit
 
+from harness.core.label_images import new_ids, touching_edge
 from harness.sources.classical.components import label_background
 from harness.sources.classical.settings import Settings
 
@@ -24,8 +25,8 @@ def finish(labels: np.ndarray, settings: Settings) -> np.ndarray:
     keep = in_size(area, settings) if settings.discard_size else area > 0
     keep[0] = False
     if settings.discard_border:
-        keep[on_border(labels)] = False
-    labels = take(consecutive(keep), labels)
+        keep[touching_edge(labels)] = False
+    labels = take(new_ids(keep), labels)
     if settings.fill_holes != "never":
         labels = fill_holes(labels)
     if settings.max_objects is not None and labels.max(initial=0) > settings.max_objects:
@@ -33,20 +34,10 @@ def finish(labels: np.ndarray, settings: Settings) -> np.ndarray:
     return labels
 
 
-def on_border(labels: np.ndarray) -> np.ndarray:
-    """The labels that have a pixel on the image border, ascending."""
-    return np.unique(np.concatenate((labels[0], labels[-1], labels[:, 0], labels[:, -1])))
-
-
 def in_size(area: np.ndarray, settings: Settings) -> np.ndarray:
     """Whether areas in pixels are within those of disks of the smallest and the largest diameter."""
     smallest, largest = (np.pi * diameter**2 / 4 for diameter in (settings.min_diameter, settings.max_diameter))
     return (area >= smallest) & (area <= largest)
-
-
-def consecutive(keep: np.ndarray) -> np.ndarray:
-    """New numbers 1..n, in their order, for the labels to keep; 0 for the others."""
-    return np.where(keep, np.cumsum(keep), 0).astype(np.int32)
 
 
 def fill_holes(labels: np.ndarray) -> np.ndarray:
@@ -69,11 +60,11 @@ def fill_holes(labels: np.ndarray) -> np.ndarray:
     background, count = label_background(labels)
     regions = _regions(labels, background, objects)
     first, neighbours = _adjacency(regions, objects + count + 1)
-    owners = _owners(first, neighbours, on_border(regions), objects)
+    owners = _owners(first, neighbours, touching_edge(regions), objects)
     left = np.zeros(objects + 1, bool)
     left[owners[1:]] = True
     left[0] = False
-    return take(consecutive(left)[owners], regions)
+    return take(new_ids(left)[owners], regions)
 
 
 @njit(cache=True, nogil=True)

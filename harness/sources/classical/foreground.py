@@ -4,8 +4,9 @@ from functools import lru_cache
 
 import numpy as np
 
+from harness.core.label_images import touching_edge
 from harness.sources.classical.components import label_background
-from harness.sources.classical.filters import areas, on_border, take
+from harness.sources.classical.filters import areas, take
 from harness.sources.classical.settings import Settings
 from harness.sources.classical.smoothing import convolve, gaussian
 
@@ -59,6 +60,6 @@ def fill_small_holes(mask: np.ndarray, area: float) -> np.ndarray:
     """Fill 4-connected holes of fewer than `area` pixels that do not touch the image border."""
     holes, count = label_background(mask)
     fill = areas(holes, count + 1) < area
-    fill[on_border(holes)] = False
+    fill[touching_edge(holes)] = False
     fill[0] = True
     return take(fill, holes)
