@@ -284,6 +284,9 @@ def label(
             "--set", metavar="KEY=VALUE", help="a setting of the source that differs, for example min_diameter=15; repeatable"
         ),
     ] = None,
+    refine: Annotated[
+        list[str] | None, typer.Option(help="a step that the labels go through: half-contrast, ignore-discarded; repeatable")
+    ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="processes; all cores when left out")] = None,
     scheduler: Scheduler = None,
     export_pipeline: Annotated[
@@ -296,7 +299,7 @@ def label(
     from harness.apps.labelling import label_files, write_pipeline
     from harness.sources import open_source
 
-    labels = open_source(source, _settings(set_ or []))
+    labels = open_source(source, _settings(set_ or []), refine or [])
     if export_pipeline:
         write_pipeline(labels, export_pipeline)
         console.print(f"wrote {export_pipeline}")

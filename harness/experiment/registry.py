@@ -15,6 +15,7 @@ from harness.experiment import stages
 from harness.experiment.spec import DIGEST, Network, Profile, Spec, Strict, source_of
 from harness.network.start import backend
 from harness.sources import LabelSource, open_source
+from harness.sources.refinements import described
 
 Model = TypeVar("Model", bound=BaseModel)
 ID_RULE = "an id has letters, digits, '-', '_' and '.', begins with a letter or digit and is 64 characters long at most"
@@ -30,13 +31,14 @@ class Row(Strict):
     method: Literal["network", "classical"]
     labels: str
     settings: dict[str, str | float | int | bool | list] = Field(default_factory=dict)
+    refine: list[str | dict[str, str | float | int]] = Field(default_factory=list)
     network: Network | None = None
     loss: Literal["log-dice", "dice"] = "log-dice"
 
     @property
     def source(self) -> LabelSource:
         """The label source of the row."""
-        return source_of(self.labels, self.settings)
+        return source_of(self.labels, self.settings, self.refine)
 
 
 class External(Row):
@@ -159,6 +161,7 @@ def resolve(registry: Registry, row: str, profile: str, dataset: DataSet, seed: 
         method=entry.method,
         labels=source.name,
         settings=_settings(entry, source, dataset),
+        refine=described(source),
         network=(entry.network or registry.network) if learns else None,
         loss=entry.loss if learns else None,
         backend=backend() if learns else None,
@@ -242,7 +245,7 @@ def _listed(names: Iterable[str]) -> str:
 
 def _check_source(row: Row, where: str) -> None:
     try:
-        source = open_source(row.labels, row.settings)
+        source = open_source(row.labels, row.settings, row.refine)
     except HarnessError as error:
         raise HarnessError(f"{where}.labels: {error}") from error
     if row.method == "classical" and source.is_truth:

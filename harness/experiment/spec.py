@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Sequence
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -11,7 +12,7 @@ from harness.experiment import stages
 from harness.sources import LabelSource, open_source
 
 # What every spec meant before it had these keys; left out of hashes, so that finished runs keep theirs.
-IMPLIED: dict[str, tuple] = {"loss": ("dice", None), "backend": ("tensorflow", None)}
+IMPLIED: dict[str, tuple] = {"loss": ("dice", None), "backend": ("tensorflow", None), "refine": ([],)}
 
 DIGEST = "digest"  # among a spec's settings: of what its labels are made of besides the data set
 
@@ -57,6 +58,7 @@ class Spec(Strict):
     method: str
     labels: str
     settings: dict
+    refine: list[dict] = Field(default_factory=list)
     network: Network | None
     loss: str | None = None
     backend: str | None = None
@@ -75,7 +77,7 @@ class Spec(Strict):
     @property
     def source(self) -> LabelSource:
         """The label source of the row."""
-        return source_of(self.labels, self.settings)
+        return source_of(self.labels, self.settings, self.refine)
 
     @property
     def hash(self) -> str:
@@ -105,9 +107,9 @@ class Spec(Strict):
         return tuple(dict.fromkeys((_digest(of_content), _digest(content))))
 
 
-def source_of(labels: str, settings: dict[str, Any]) -> LabelSource:
+def source_of(labels: str, settings: dict[str, Any], refine: Sequence[str | dict[str, Any]]) -> LabelSource:
     """The label source of a row whose settings may hold the digest of its labels."""
-    return open_source(labels, {key: value for key, value in settings.items() if key != DIGEST})
+    return open_source(labels, {key: value for key, value in settings.items() if key != DIGEST}, refine)
 
 
 def _digest(value: dict) -> str:

@@ -1,8 +1,10 @@
 """Label sources: where the label images for training, and the predictions of classical rows, come from.
 
-A new one is a module with a subclass of `LabelSource`, and its line in `FAMILIES`.
+A new one is a module with a subclass of `LabelSource`, and its line in `FAMILIES`; a new step after them stands in
+`refinements`.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from harness.core.errors import HarnessError
@@ -10,13 +12,14 @@ from harness.sources.base import LabelSource
 from harness.sources.cellprofiler import CellProfiler, Consensus
 from harness.sources.folder import Folder
 from harness.sources.manual import Manual
+from harness.sources.refinements import Refined, open_step
 
 __all__ = ["FAMILIES", "LabelSource", "open_source"]
 
 FAMILIES: dict[str, type[LabelSource]] = {kind.family: kind for kind in (Manual, CellProfiler, Consensus, Folder)}
 
 
-def open_source(name: str, changed: dict[str, Any] | None = None) -> LabelSource:
+def open_source(name: str, changed: dict[str, Any] | None = None, refine: Sequence[str | dict[str, Any]] = ()) -> LabelSource:
     """The label source of a name, as registries and commands have it.
 
     Parameters
@@ -25,14 +28,17 @@ def open_source(name: str, changed: dict[str, Any] | None = None) -> LabelSource
         A family, or `family:argument`.
     changed : dict, optional
         Settings that differ from the source's defaults.
+    refine : sequence of str or dict, optional
+        Steps that its labels go through, see `harness.sources.refinements.open_step`.
 
     Raises
     ------
     HarnessError
-        Unknown source, unknown setting or a setting that is out of its range.
+        Unknown source, step or setting, or a setting that is out of its range.
     """
     family, _, argument = name.partition(":")
     if family not in FAMILIES:
         choices = ", ".join(choice for kind in FAMILIES.values() for choice in kind.choices)
         raise HarnessError(f"unknown label source '{name}'; expected one of {choices}")
-    return FAMILIES[family].named(argument, changed or {})
+    source = FAMILIES[family].named(argument, changed or {})
+    return Refined(source=source, steps=tuple(map(open_step, refine))) if refine else source

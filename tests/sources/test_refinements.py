@@ -1,0 +1,150 @@
+"""Steps after a label source: what they move, what they must leave alone, what they must not look at."""
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import ndimage
+
+from harness.core.errors import HarnessError
+from harness.datasets import DataSet, Field, open_dataset
+from harness.experiment import registry
+from harness.sources import open_source
+from harness.sources.refinements import outlines_at
+
+SOURCE = "cellprofiler:shape/intensity"
+ROW, COLUMN = np.mgrid[:80, :100]
+
+
+def disc(y, x, radius):
+    return (ROW - y) ** 2 + (COLUMN - x) ** 2 <= radius**2
+
+
+def blurred(mask, background=200, level=1400):
+    """As a microscope shows it: the edge of a blurred mask lies where half of the contrast is left."""
+    return ndimage.gaussian_filter(np.where(mask, float(level), background), 1.5)
+
+
+@given(radius=st.floats(8, 16), by=st.integers(-1, 2), level=st.integers(600, 4000))
+def test_an_outline_that_lies_wrong_comes_back_to_the_blurred_edge(radius, by, level):
+    true = disc(40, 50, radius)
+    found = outlines_at(0.5, 0.12, blurred(true, level=level), disc(40, 50, radius + by).astype(np.int32))
+    wrong = (found > 0) != true
+    assert wrong.sum() <= 0.03 * true.sum() + np.pi * radius, "half a pixel all around at most"
+
+
+def test_a_level_is_a_share_of_each_nucleus_own_contrast():
+    """A dim and a bright nucleus of the same size come out the same, which no threshold for both can do."""
+    dim, bright = disc(40, 25, 10), disc(40, 70, 10)
+    image = np.maximum(blurred(dim, level=500), blurred(bright, level=3500))
+    found = outlines_at(0.5, 0.12, image, dim * np.int32(1) + bright * np.int32(2))
+    areas = np.bincount(found.ravel(), minlength=3)[1:]
+    assert abs(areas[0] - areas[1]) <= 0.02 * areas[1]
+
+
+def test_nuclei_that_touch_keep_touching():
+    """The valley between them is below half of their contrast."""
+    left, right = disc(40, 40, 10), disc(40, 59, 10)
+    labels = np.where(COLUMN < 50, left | right, (left | right) * 2).astype(np.int32)
+    image = blurred((left | right) & (abs(COLUMN - 49.5) > 2))
+    found = outlines_at(0.5, 0.12, image, labels)
+    between = labels[:, 49:51].all(axis=1)
+    assert between.sum() > 2 and (found[between][:, 49:51] == [1, 2]).all()
+
+
+def test_nothing_is_lost_added_or_renumbered():
+    dataset = open_dataset("synthetic")
+    name = dataset.splits["validation"][0]
+    plain, _ = open_source(SOURCE).label(dataset.field(name))
+    refined, _ = open_source(SOURCE, {}, ["half-contrast"]).label(dataset.field(name))
+    assert set(np.unique(refined)) == set(np.unique(plain))
+    for id_ in range(1, refined.max() + 1):
+        assert ndimage.label(refined == id_)[1] == 1
+    assert (refined != plain).any()
+
+
+def test_no_nuclei_and_none_too_small_to_have_a_core():
+    image = blurred(disc(40, 50, 10))
+    assert not outlines_at(0.5, 0.12, image, np.zeros(image.shape, np.int32)).any()
+    dot = np.zeros(image.shape, np.int32)
+    dot[10:12, 10:12] = 1
+    np.testing.assert_array_equal(outlines_at(0.5, 0.12, image, dot), dot)
+
+
+def test_what_the_size_filter_threw_away_is_ignored_and_nothing_else():
+    image = np.maximum(blurred(disc(40, 25, 10)), blurred(disc(40, 75, 2), level=1400)).astype(np.uint16)
+    field = Field("a", lambda _: image, lambda _: None)
+    labels, ignore = open_source(SOURCE, {}, ["ignore-discarded"]).label(field)
+    assert labels.max() == 1 and labels[40, 25] and not labels[40, 75]
+    assert ignore[40, 75] and ndimage.label(ignore)[1] == 1 and not (ignore & (labels > 0)).any()
+
+
+def test_no_step_looks_at_the_annotation():
+    """With every mask of the fields removed the labels are the same bits."""
+    dataset = open_dataset("synthetic")
+
+    def unannotated(name):
+        raise AssertionError(name)
+
+    blind = DataSet(dataset.name, dataset.digest, dataset.splits, dataset.read_image, unannotated)
+    source = open_source(SOURCE, {}, ["half-contrast", "ignore-discarded"])
+    for name in dataset.splits["training"][:2]:
+        for with_masks, without in zip(source.label(dataset.field(name)), source.label(blind.field(name)), strict=True):
+            np.testing.assert_array_equal(with_masks, without)
+
+
+def test_steps_are_part_of_a_run_s_identity_and_none_is_none():
+    dataset = open_dataset("synthetic")
+
+    def spec(**changes):
+        book = registry.load_registry()
+        row = registry.Row.model_validate(book.rows["network-shape-intensity"].model_dump() | changes)
+        return registry.resolve(book.model_copy(update={"rows": {"row": row}}), "row", "smoke", dataset, 0)
+
+    plain, refined = spec(), spec(refine=["half-contrast"])
+    assert refined.hash != plain.hash and refined.training_hashes() != plain.training_hashes()
+    assert spec(refine=[]).hash == plain.hash and "refinements" not in plain.versions
+    assert (
+        spec(refine=[{"step": "half-contrast", "level": 0.5}]).hash
+        == refined.hash
+        != spec(refine=[{"step": "half-contrast", "level": 0.4}]).hash
+    )
+
+
+@pytest.mark.parametrize(
+    ("refine", "said"),
+    [
+        (["sharpen"], "unknown refinement 'sharpen'; expected one of half-contrast, ignore-discarded"),
+        ([{"step": "half-contrast", "colour": 1}], "has no setting 'colour'; expected level, reach"),
+        ([{"step": "half-contrast", "level": 1.5}], "level is 1.5; expected more than 0"),
+        ([{"step": "half-contrast", "level": True}], "expected a number"),
+        ([{"level": 0.5}], "unknown refinement 'None'"),
+    ],
+)
+def test_a_step_that_does_not_exist_is_refused(refine, said):
+    with pytest.raises(HarnessError, match=said):
+        open_source(SOURCE, {}, refine)
+
+
+def test_a_source_without_a_size_filter_has_nothing_discarded(harness, fields):
+    with pytest.raises(HarnessError, match="manual has no size filter"):
+        open_source("manual", {}, ["ignore-discarded"]).label(open_dataset(str(fields)).field("training-01"))
+
+
+def test_the_command_labels_as_the_row_does(harness, fields, tmp_path):
+    own = tmp_path / "own.toml"
+    own.write_text(
+        f'[rows.refined]\ntitle = "R"\nmethod = "classical"\nlabels = "{SOURCE}"\nrefine = ["half-contrast"]\n'
+        '[rows.theirs]\ntitle = "T"\nmethod = "classical"\nlabels = "folder:labels"\n'
+    )
+    assert harness("label", SOURCE, fields / "images", "labels", "--refine", "half-contrast", "--workers", 1)[0] == 0
+    for row in ("refined", "theirs"):
+        assert harness("run", row, "--dataset", fields, "--file", own)[0] == 0
+    from harness.experiment import tracking
+
+    scores = [{key: value for key, value in run.metrics.items() if not key.startswith("seconds")} for run in tracking.runs()]
+    assert len(scores) == 2 and scores[0] == scores[1]
+    described = json.loads(harness("describe", "refined", "--dataset", fields, "--file", own, "--json")[1])
+    assert described["refine"] == [{"step": "half-contrast", "level": 0.5, "reach": 0.12}]
