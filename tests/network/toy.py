@@ -1,4 +1,7 @@
-"""A toy training, for tests and as a program of its own: toy.py train FOLDER [SETTINGS], toy.py gradients FILE.npz."""
+"""A toy training, for tests and as a program of its own: toy.py train FOLDER [SETTINGS], toy.py gradients FILE.npz.
+
+A training says "begun", "step" after each step, and "ended".
+"""
 
 import json
 import os
@@ -73,5 +76,7 @@ if __name__ == "__main__":
     if what == "gradients":
         np.savez(where, **gradients())
     else:
-        print("ready", flush=True)
-        train(squares(5), squares(3), schedule(**json.loads((settings or ["{}"])[0])), NETWORK, 1, Path(where))
+        print("begun", flush=True)
+        changes = json.loads((settings or ["{}"])[0])
+        train(squares(5), squares(3), schedule(**changes), NETWORK, 1, Path(where), on_step=lambda _: print("step", flush=True))
+        print("ended", flush=True)
