@@ -4,6 +4,8 @@ import os
 import signal
 import time
 
+from harness.core.files import claimed
+
 
 def process_of(started, number):
     """Runs in a worker: leaves a trace of its attempt, and time to be killed in."""
@@ -27,3 +29,10 @@ def kill_itself(marker, times):
     if len(marker.read_text()) <= times:
         os.kill(os.getpid(), signal.SIGKILL)
     return marker.name
+
+
+def hold(lock, held):
+    """Claims a file, says so, and keeps it until it is killed."""
+    with claimed(lock, "taken"):
+        held.set()
+        time.sleep(600)
