@@ -156,7 +156,7 @@ def run(spec: Spec, dataset: DataSet, say: Callable[..., None], parent: str) -> 
         with tracking.record(spec, parent) as active:
             timings: dict[str, float] = {}
             predictions = (_learn if spec.method == "network" else _identify)(spec, dataset, timings, say)
-            _score(dataset, predictions, timings, say)
+            _score(spec, dataset, predictions, timings, say)
             return active.info.run_id
 
 
@@ -196,8 +196,8 @@ def _learn(spec, dataset, timings, say):
     model, history, best = _train(spec, training, validation, say)
     timings["training"] = sum(epoch["seconds"] for epoch in history)
     timings["step"] = float(np.median([epoch["seconds"] for epoch in history])) / spec.schedule.steps_per_epoch
-    tracking.log_model(model, spec, dataset.read_image(dataset.splits["test"][0]))
-    say(f"best epoch {best}; predicting the test fields")
+    tracking.log_model(model, spec, dataset.read_image(dataset.splits["test"][0]), best["val_loss"])
+    say(f"best epoch {best['epoch']}; predicting the test fields")
     with _timed(timings, "prediction"):
         return [_predict(model, dataset.read_image(name)) for name in dataset.splits["test"]]
 
@@ -244,7 +244,7 @@ def _train(spec: Spec, training: "TileSet", validation: "TileSet", say: Callable
         {},
         lambda folder: pd.DataFrame(history).to_csv(folder / "history.csv", index=False),
     )
-    return model, history, best["epoch"]
+    return model, history, best
 
 
 def _on_epoch(schedule: Profile, curves: Callable[[dict], None], say: Callable[..., None], epoch: dict) -> None:
@@ -279,7 +279,7 @@ def _predict(model, image):
 # Both: score, and keep what was scored.
 
 
-def _score(dataset, predictions, timings, say):
+def _score(spec, dataset, predictions, timings, say):
     names = dataset.splits["test"]
     say(f"scoring {len(names)} fields")
     with _timed(timings, "scoring"):
@@ -293,7 +293,7 @@ def _score(dataset, predictions, timings, say):
         write_predictions(folder, finished)
         _write_figure(folder, dataset, finished)
 
-    tracking.log_results(evaluation.totals(tables), timings, write_files)
+    tracking.log_results(evaluation.totals(tables), timings, write_files, spec)
 
 
 def write_predictions(folder: Path, predictions: dict[str, evaluation.Prediction]) -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from importlib.metadata import version
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import mlflow
@@ -39,6 +39,7 @@ PARENT = "mlflow.parentRunId"
 RESUMABLE = ("running", "failed", "killed", "scheduled")
 CURVES = ("loss", "val_loss", "learning_rate")
 RETRIES = "4"  # half a minute; MLflow itself would ask a lost server for more than four
+ALIKE = ("row_hash",)  # the same in versions of a model whose validation losses can be compared: the seeds of a spec
 DIGEST_LENGTH = 36  # characters; MLflow refuses a longer digest of a data set
 
 
@@ -212,15 +213,33 @@ def _new_row_run(spec: Spec) -> str:
 
 
 def summarise(row_run_id: str) -> None:
-    """Log the means over the finished seeds on a row's run, which ends finished when all of them are."""
+    """Log what the finished seeds come to on a row's run, which ends finished when all of them are.
+
+    Of each metric the mean under its own name, and below it, as `NAME/sd`, `/n`, `/low` and `/high`, the sample standard
+    deviation, the number of seeds and, from two seeds on, Student's 95 % interval of the mean over seeds.
+    """
     seeds = runs(f"{OF_SEEDS} and tags.`{PARENT}` = '{row_run_id}'")
     finished, states = [run.metrics for run in seeds if run.state == "finished"], {run.state for run in seeds}
     names = {name for metrics in finished for name in metrics if name not in CURVES}
-    means = {name: fmean(metrics[name] for metrics in finished if name in metrics) for name in names}
-    mlflow.log_metrics(means | {"seeds": len(finished)}, run_id=row_run_id)
+    told = {"seeds": float(len(finished))}
+    for name in names:
+        told |= _over_seeds(name, [metrics[name] for metrics in finished if name in metrics])
+    mlflow.log_metrics(told, run_id=row_run_id)
     status = "FINISHED" if states == {"finished"} else "RUNNING" if "running" in states else "FAILED"
     ended = max((run.ended for run in seeds if run.ended), default=None)  # not now, where all was done before
     mlflow.MlflowClient().set_terminated(row_run_id, status, ended)
+
+
+def _over_seeds(name: str, values: list[float]) -> dict[str, float]:
+    from scipy.stats import t
+
+    mean, n = fmean(values), len(values)
+    told = {name: mean, f"{name}/n": float(n)}
+    if n == 1:
+        return told
+    sd = stdev(values)
+    half = float(t.ppf(0.975, n - 1)) * sd / math.sqrt(n)
+    return told | {f"{name}/sd": sd, f"{name}/low": mean - half, f"{name}/high": mean + half}
 
 
 @contextmanager
@@ -278,10 +297,7 @@ def _flat(spec: Spec) -> dict:
 
 def _log_data(spec: Spec) -> None:
     """MLflow's own digest of arrays is of their first 10,000 numbers; this one is of every file."""
-    source = CodeDatasetSource({"mlflow.source.name": f"harness data --dataset {spec.dataset}"})
-    data = MetaDataset(  # type: ignore[abstract]  # MLflow itself makes them so
-        source, name=spec.dataset, digest=spec.digest[:DIGEST_LENGTH]
-    )
+    data = _data(spec)
     context = "training, validation, test" if spec.method == "network" else "test"
     try:
         mlflow.log_input(data, context=context)
@@ -289,6 +305,13 @@ def _log_data(spec: Spec) -> None:
         if error.error_code != "BAD_REQUEST":
             raise
         mlflow.log_input(data, context=context)  # another process made its entry in between, which is now found
+
+
+def _data(spec: Spec) -> MetaDataset:
+    source = CodeDatasetSource({"mlflow.source.name": f"harness data --dataset {spec.dataset}"})
+    return MetaDataset(  # type: ignore[abstract]  # MLflow itself makes them so
+        source, name=spec.dataset, digest=spec.digest[:DIGEST_LENGTH]
+    )
 
 
 def _active() -> mlflow.ActiveRun:
@@ -310,7 +333,9 @@ def curves() -> Callable[[dict], None]:
     return log
 
 
-def log_results(metrics: dict[str, float], timings: dict[str, float], write_files: Callable[[Path], object]) -> None:
+def log_results(
+    metrics: dict[str, float], timings: dict[str, float], write_files: Callable[[Path], object], scored_on: Spec | None = None
+) -> None:
     """Log what a run came to.
 
     Parameters
@@ -321,8 +346,16 @@ def log_results(metrics: dict[str, float], timings: dict[str, float], write_file
         Seconds per stage.
     write_files : callable
         Writes the artefacts into the folder it is given.
+    scored_on : harness.experiment.spec.Spec, optional
+        Whose data set the metrics are of: MLflow then links them with it, and with the run's network if it has one.
     """
-    mlflow.log_metrics({name: value for name, value in metrics.items() if not math.isnan(value)})
+    defined = {name: value for name, value in metrics.items() if not math.isnan(value)}
+    if scored_on:
+        outputs = mlflow.get_run(_active().info.run_id).outputs
+        models = [model.model_id for model in outputs.model_outputs] if outputs else []
+        mlflow.log_metrics(defined, dataset=_data(scored_on), model_id=models[-1] if models else None)
+    else:
+        mlflow.log_metrics(defined)
     mlflow.log_metrics({f"seconds_{name}": value for name, value in timings.items()})
     with tempfile.TemporaryDirectory() as folder:
         write_files(Path(folder))
@@ -330,7 +363,7 @@ def log_results(metrics: dict[str, float], timings: dict[str, float], write_file
         mlflow.log_artifacts(folder)
 
 
-def log_model(model: "keras.Model", spec: Spec, image: "np.ndarray") -> None:
+def log_model(model: "keras.Model", spec: Spec, image: "np.ndarray", val_loss: float) -> None:
     """Log a trained network so that `mlflow.pyfunc.load_model` gives a function of images, and register it by its row.
 
     Parameters
@@ -340,6 +373,8 @@ def log_model(model: "keras.Model", spec: Spec, image: "np.ndarray") -> None:
     spec : harness.experiment.spec.Spec
     image : (H, W) ndarray
         A field, of which a corner is kept as the example of an input.
+    val_loss : float
+        Of these weights; by it, never by scores on the test fields, the alias `best` is given.
     """
     import numpy as np
     from mlflow.models import ModelSignature
@@ -348,7 +383,9 @@ def log_model(model: "keras.Model", spec: Spec, image: "np.ndarray") -> None:
     # MLflow refuses every dtype but the signature's; objects of no shape are its way to let any array through.
     signature = ModelSignature(Schema([TensorSpec(np.dtype(object), (-1,))]), Schema([TensorSpec(np.dtype(np.int32), (-1, -1))]))
     packages = ("keras", "tensorflow", "numpy", "scipy", "scikit-image")
-    about = {"dataset": spec.dataset, "profile": spec.profile, "seed": str(spec.seed)}
+    about = {key: str(getattr(spec, key)) for key in ("dataset", "profile", "seed", "labels", *ALIKE)} | {
+        "val_loss": repr(val_loss)
+    }
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "network.keras"
         model.save(path)
@@ -365,15 +402,19 @@ def log_model(model: "keras.Model", spec: Spec, image: "np.ndarray") -> None:
     _register(logged, spec, about)
 
 
-def _register(logged, spec, about):
-    """By the client: `mlflow.register_model` prints."""
+def _register(logged, spec: Spec, about: dict[str, str]) -> None:
+    """By the client: `mlflow.register_model` prints. The newest version is `models:/NAME/latest` anyway."""
     client = mlflow.MlflowClient()
     try:
         client.create_registered_model(spec.row, description=spec.title)
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
-    client.create_model_version(spec.row, logged.model_uri, mlflow.active_run().info.run_id, about, model_id=logged.model_id)
+    client.create_model_version(spec.row, logged.model_uri, _active().info.run_id, about, model_id=logged.model_id)
+    versions = client.search_model_versions(f"name = '{spec.row}'")
+    alike = [each for each in versions if all(each.tags.get(key) == about[key] for key in ALIKE)]
+    best = min(alike, key=lambda each: float(each.tags["val_loss"]))
+    client.set_registered_model_alias(spec.row, "best", best.version)
 
 
 def log_report(folder: Path) -> None:

@@ -123,6 +123,35 @@ def test_a_row_has_one_run_with_the_means_of_its_seeds_below_it(in_finished, fie
     assert again.info.end_time == row.info.end_time
 
 
+def test_a_row_s_run_says_how_sure_its_means_are(runs):
+    (row,), seeds = row_runs("network-consensus"), [runs["network-consensus", seed].metrics["jaccard"] for seed in (0, 1)]
+    told = {name.removeprefix("jaccard/"): value for name, value in row.data.metrics.items() if name.startswith("jaccard/")}
+    assert told["n"] == 2 and told["sd"] == pytest.approx(abs(seeds[0] - seeds[1]) / 2**0.5)
+    assert (told["low"] + told["high"]) / 2 == pytest.approx(fmean(seeds))
+    assert told["high"] - told["low"] == pytest.approx(2 * 12.706 * told["sd"] / 2**0.5, rel=1e-4)  # t of one degree of freedom
+    (classical,) = row_runs("classical-shape-shape")
+    assert classical.data.metrics["jaccard/n"] == 1 and "jaccard/sd" not in classical.data.metrics
+
+
+def test_mlflow_itself_ranks_the_networks_by_their_scores(runs):
+    networks = [run for run in runs.values() if run.row.startswith("network")]
+    experiment = mlflow.get_run(networks[0].run_id).info.experiment_id
+    ranked = mlflow.search_logged_models(
+        [experiment], order_by=[{"field_name": "metrics.dice_nuclei", "ascending": False}], output_format="list"
+    )
+    scores = {run.run_id: run.metrics["dice_nuclei"] for run in networks}
+    assert [scores[model.source_run_id] for model in ranked] == sorted(scores.values(), reverse=True)
+    (linked,) = [metric for metric in ranked[0].metrics if metric.key == "dice_nuclei"]
+    assert linked.dataset_name and linked.dataset_digest and linked.model_id == ranked[0].model_id
+
+
+def test_the_best_version_is_chosen_by_validation_not_by_the_test_fields(runs):
+    client = mlflow.MlflowClient()
+    best = client.get_model_version_by_alias("network-consensus", "best")
+    seeds = [runs["network-consensus", seed] for seed in (0, 1)]
+    assert best.run_id == min(seeds, key=lambda run: run.metrics["best_val_loss"]).run_id
+
+
 def test_the_data_is_an_input_of_the_run_and_the_machine_is_measured(fields, runs):
     dataset, run = open_dataset(str(fields)), mlflow.get_run(runs["network-consensus", 0].run_id)
     (logged,) = run.inputs.dataset_inputs
