@@ -47,13 +47,14 @@ def datasets(folder):
 
 
 def classical(folder):
-    """The label images of all configurations, with the thresholds of both versions, and what their agreement ignores."""
+    """Label images of all configurations at the settings of both versions and at others, and what the agreement ignores."""
     from harness.sources.classical import Settings
     from harness.sources.classical.agreement import consensus
     from harness.sources.classical.primary_objects import identify_all
 
-    for version in ("3.1.9", "4"):
-        yield from identify_all(FIELD[0], settings=Settings(version=version)).values()
+    other = Settings(version="4", log_transform=True, min_diameter=14, fill_holes="never", discard_border=True)
+    for settings in (Settings(), Settings(version="4"), other):
+        yield from identify_all(FIELD[0], settings=settings).values()
     yield from consensus(FIELD[0])
 
 
@@ -98,7 +99,7 @@ def postprocess(folder):
 
 STAGES = {
     "datasets": (datasets, 1, "266b7b55240380df"),
-    "classical": (classical, 1, "3a63261246a49adc"),
+    "classical": (classical, 1, "aed427048d3dbef0"),
     "folder": (folder, 1, "05b4710739750890"),
     "classmap": (classmap, 1, "1284b83c80fdba1d"),
     "tiles": (method_tiles, 1, "cfefb9acf4c9b74e"),
