@@ -25,6 +25,15 @@ def check_labels(labels: np.ndarray) -> np.ndarray:
     ------
     HarnessError
         If it is not 2-D, not of integers, or an id is negative or not below `TOO_LARGE`.
+
+    Examples
+    --------
+    >>> check_labels(np.array([[0, 1]], dtype=np.uint8)).dtype
+    dtype('int32')
+    >>> check_labels(np.array([[0.2, 0.8]]))
+    Traceback (most recent call last):
+        ...
+    harness.core.errors.HarnessError: not a label image: float64 of shape (1, 2); give a 2-D array of integers, ...
     """
     labels = np.asarray(labels)
     if labels.ndim != 2 or labels.dtype.kind not in "iu":
@@ -87,7 +96,21 @@ def new_ids(keep: np.ndarray) -> np.ndarray:
 
 
 def touching_edge(labels: np.ndarray) -> np.ndarray:
-    """The ids that have a pixel in the first or last row or column, ascending; 0 is one of them where background has."""
+    """The ids that have a pixel in the first or last row or column, ascending; 0 is one of them where background has.
+
+    Parameters
+    ----------
+    labels : (H, W) integer ndarray
+
+    Returns
+    -------
+    (N,) ndarray
+
+    Examples
+    --------
+    >>> touching_edge(np.array([[1, 1, 0], [2, 3, 0], [0, 0, 0]]))
+    array([0, 1, 2])
+    """
     edges = (labels[:1], labels[-1:], labels[:, :1], labels[:, -1:])
     return np.unique(np.concatenate([edge.ravel() for edge in edges]))
 

@@ -33,8 +33,14 @@ def class_map(labels: np.ndarray) -> np.ndarray:
 
     Examples
     --------
-    >>> class_map(np.array([[1, 1, 2, 2, 0]]))
-    array([[1, 2, 2, 1, 0]], dtype=uint8)
+    Where two nuclei touch, one pixel of each is separation; a gap of one pixel is, too, one of two is not:
+
+    >>> class_map(np.array([[5, 5, 7, 7]]))
+    array([[1, 2, 2, 1]], dtype=uint8)
+    >>> class_map(np.array([[5, 5, 0, 7, 7]]))
+    array([[1, 1, 2, 1, 1]], dtype=uint8)
+    >>> class_map(np.array([[5, 5, 0, 0, 7, 7]]))
+    array([[1, 1, 0, 0, 1, 1]], dtype=uint8)
     """
     labels = check_labels(labels)
     highest = maximum_filter(labels, size=3, mode="constant", cval=0)
@@ -46,7 +52,30 @@ def class_map(labels: np.ndarray) -> np.ndarray:
 
 
 def training_map(labels: np.ndarray, ignore: np.ndarray) -> np.ndarray:
-    """Class map of `labels` with `IGNORE` where the (H, W) boolean array `ignore` is set; uint8."""
+    """The class map that a network learns from.
+
+    Parameters
+    ----------
+    labels : (H, W) integer array
+        Label image, see `class_map`.
+    ignore : (H, W) boolean array
+        Pixels about which the label source says nothing.
+
+    Returns
+    -------
+    (H, W) uint8 array
+        The class map, with `IGNORE` where `ignore` is set.
+
+    Raises
+    ------
+    HarnessError
+        If the two are not of the same shape, or `labels` is not a label image.
+
+    Examples
+    --------
+    >>> training_map(np.array([[5, 5, 7, 7]]), np.array([[False, False, False, True]]))
+    array([[1, 2, 2, 3]], dtype=uint8)
+    """
     classes = class_map(labels)
     if np.shape(ignore) != classes.shape:
         raise HarnessError(

@@ -26,8 +26,16 @@ def tile_corners(shape: tuple[int, ...], size: int = SIZE) -> list[tuple[int, in
     Returns
     -------
     list of (int, int)
-        Row and column of each window's first pixel, row by row. A field of 520x696 px gives (0, 0), (0, 184),
-        (8, 0), (8, 184). A side shorter than the window gets the single corner 0.
+        Row and column of each window's first pixel, row by row. A side shorter than the window gets the single corner 0.
+
+    Examples
+    --------
+    The four windows of the paper, and a field smaller than one:
+
+    >>> tile_corners((520, 696))
+    [(0, 0), (0, 184), (8, 0), (8, 184)]
+    >>> tile_corners((300, 600))
+    [(0, 0), (0, 88)]
     """
     rows, columns = (_starts(length, size) for length in shape)
     return [(row, column) for row in rows for column in columns]
@@ -52,6 +60,21 @@ def cut(field: np.ndarray, size: int = SIZE) -> np.ndarray:
     -------
     (N, size, size) ndarray
         Copies of the windows at `tile_corners`, of the field's dtype.
+
+    Examples
+    --------
+    The windows overlap; a side that is too short is padded by reflection:
+
+    >>> cut(np.array([[1, 2, 3], [4, 5, 6]]), size=2)
+    array([[[1, 2],
+            [4, 5]],
+    <BLANKLINE>
+           [[2, 3],
+            [5, 6]]])
+    >>> cut(np.array([[1, 2, 3]]), size=3)[0]
+    array([[1, 2, 3],
+           [1, 2, 3],
+           [1, 2, 3]])
     """
     return np.stack(list(windows(field, size)))
 
@@ -75,6 +98,12 @@ def normalise(tile: np.ndarray) -> np.ndarray:
     -------
     (H, W) float32 ndarray
         Mean 0 and standard deviation 1; all zeros where the tile is constant.
+
+    Examples
+    --------
+    >>> normalise(np.array([[100, 100], [300, 300]], dtype=np.uint16))
+    array([[-1., -1.],
+           [ 1.,  1.]], dtype=float32)
     """
     centred = tile.astype(np.float64) - tile.mean(dtype=np.float64)
     deviation = centred.std()
@@ -99,6 +128,14 @@ def stitch_bands(tiles: Iterable[np.ndarray], shape: tuple[int, ...], size: int 
     ------
     (h, W, C) float32 ndarray
         The next rows of the field: the weighted mean of the tiles that cover a pixel.
+
+    Examples
+    --------
+    A tile of zeros and one of ones, which overlap by two columns:
+
+    >>> (band,) = stitch_bands([np.zeros((4, 4, 1)), np.ones((4, 4, 1))], (4, 6), size=4)
+    >>> band[0, :, 0].round(2)
+    array([0.  , 0.  , 0.33, 0.67, 1.  , 1.  ], dtype=float32)
     """
     rows, columns = (_starts(length, size) for length in shape)
     ramp = np.minimum(np.arange(1, size + 1), np.arange(size, 0, -1)).astype(np.float32)
