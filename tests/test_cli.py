@@ -56,7 +56,7 @@ def test_without_masks_to_learn_from_every_row_but_the_manual_one_still_trains(h
     assert "manual: not available" in err
     assert sorted(run.row for run in runs() if run.state == "finished") == ["classical", "learned"]
     report = (tmp_path / "report" / "report.md").read_text()
-    assert "| not available |" in report and "not run" not in report
+    assert " not available |" in report and "not run" not in report
     assert "- On manual labels: not available, 3 training fields of unannotated have no mask" in report
 
 

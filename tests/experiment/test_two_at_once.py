@@ -1,5 +1,7 @@
 """Two processes and one spec: the second must not touch what the first has in hand."""
 
+import pytest
+
 from harness.core.files import claimed
 from harness.experiment import runner, tracking
 from harness.experiment.session import prepare
@@ -18,6 +20,7 @@ def test_a_live_run_is_not_taken_over(harness, fields, tmp_path):
     assert code == 0 and "done before" in out
 
 
+@pytest.mark.integration
 def test_a_row_that_is_named_twice_is_run_once(harness, fields):
     code, _, err = harness("run", *["classical-shape-shape"] * 2, "--dataset", fields, "--workers", 2)
     assert code == 0 and not err and len(tracking.runs()) == 1
