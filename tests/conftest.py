@@ -65,6 +65,12 @@ def _working_in(folder):
         yield patch
 
 
+@pytest.fixture(scope="session")
+def working_in():
+    """`with working_in(folder)`: in that folder, with the tracking store that lies in it."""
+    return _working_in
+
+
 @pytest.fixture
 def store(empty_store, tmp_path):
     """A tracking store that holds nothing, in the working folder, which is a new one."""

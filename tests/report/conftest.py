@@ -1,6 +1,7 @@
 """Finished runs to report on: small fields, predictions with known kinds of error, scored by the real stages."""
 
 import json
+import shutil
 from hashlib import md5
 
 import numpy as np
@@ -147,6 +148,15 @@ def resolver(book, dataset):
         )
 
     return resolve
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_runs(empty_store, working_in, tmp_path_factory):
+    """A store that holds nothing: the runs here are in none, and what they lack is asked of it."""
+    folder = tmp_path_factory.mktemp("store")
+    shutil.copy(empty_store, folder)
+    with working_in(folder):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -74,7 +74,7 @@ def test_colours_differ_in_lightness_for_print():
     assert min(np.diff(lightness)) > 0.04
 
 
-def test_architecture_has_the_sizes_of_the_network():
+def test_architecture_has_the_sizes_of_the_network(backend):
     from harness.network.unet import unet
 
     layers = {layer.name: layer.output.shape[1:] for layer in unet(4, 6, size=64).layers}
