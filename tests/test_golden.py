@@ -21,7 +21,8 @@ from harness.method import tiles
 from harness.method.classmap import class_map, training_map
 from harness.method.postprocess import nuclei_from_class_map
 from harness.network import inference
-from harness.sources import Folder
+from harness.sources import Folder, open_source
+from harness.sources.refinements import STEPS
 
 FIELD = synthetic_field(2021, 0)
 IMAGE, NUCLEI = FIELD[0][150:310, 200:392], renumber(FIELD[1][150:310, 200:392])  # 19, of which several touch
@@ -56,6 +57,13 @@ def classical(folder):
     for settings in (Settings(), Settings(version="4"), other):
         yield from identify_all(FIELD[0], settings=settings).values()
     yield from consensus(FIELD[0])
+
+
+def refinements(folder):
+    """Each step by itself after the plain labels."""
+    field = Field("a", lambda _: FIELD[0], lambda _: None)
+    for step in STEPS:
+        yield from open_source("cellprofiler:shape/intensity", {}, [step]).label(field)
 
 
 def folder(folder):
@@ -100,6 +108,7 @@ def postprocess(folder):
 STAGES = {
     "datasets": (datasets, 1, "266b7b55240380df"),
     "classical": (classical, 1, "aed427048d3dbef0"),
+    "refinements": (refinements, 1, "b94b734dd458c1e3"),
     "folder": (folder, 1, "05b4710739750890"),
     "classmap": (classmap, 1, "1284b83c80fdba1d"),
     "tiles": (method_tiles, 1, "cfefb9acf4c9b74e"),
