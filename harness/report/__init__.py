@@ -124,5 +124,6 @@ def _copy_predictions(folder: Path, content: Content) -> None:
     """Of network rows alone: classical label images are made again in seconds."""
     for result in content.done:
         if result.row.method == "network":
-            first = min(result.runs, key=lambda run: run.seed)
-            shutil.copytree(tracking.artifact(first, "predictions"), folder / result.name)
+            stored = tracking.artifact(min(result.runs, key=lambda run: run.seed), "predictions")
+            if stored:
+                shutil.copytree(stored, folder / result.name)

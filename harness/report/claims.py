@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 
 from harness.experiment.results import RowResults
+from harness.report.markdown import percent
 from harness.report.statistics import holm, interval, p_value
 from harness.report.tables import learned_from
 from harness.scoring.names import TABLES
@@ -142,9 +143,9 @@ def _share(learned, ideal, given):
     with np.errstate(divide="ignore", invalid="ignore"):
         share = np.true_divide(learned - given, ideal - given)
     if np.ndim(share) == 0:
-        return f"{share:.0%} of the gap".replace("-", "−")
-    value, low, high = interval(share)
-    return f"{value:.0%} of the gap closed ({low:.0%} to {high:.0%})".replace("-", "−")
+        return f"{percent(float(share))} of the gap"
+    value, low, high = map(percent, interval(share))
+    return f"{value} of the gap closed ({low} to {high})"
 
 
 # ---- the answers
@@ -186,9 +187,7 @@ def _verdict(line, question, evidence):
     if not line["p_holm"] < ALPHA:
         return UNSURE, said or "the data do not settle it"
     if line["criterion"] < 0:
-        return FAILS, said or (
-            f"better, but by less than {GREAT_MARGIN}" if line["difference"] > 0 else "the difference has the other sign"
-        )
+        return FAILS, said or ("the difference has the other sign" if line["high"] < 0 else f"not better by {GREAT_MARGIN}")
     if question.unseen:
         return UNSURE, f"no scores of {', '.join(question.unseen)}"
     return HOLDS, said

@@ -47,6 +47,17 @@ def signed(value: float | None, decimals: int = 3) -> str:
     return NONE if value is None or pd.isna(value) else f"{value:+.{decimals}f}".replace("-", "−")
 
 
+def percent(value: float, decimals: int = 0) -> str:
+    """A share.
+
+    Examples
+    --------
+    >>> percent(0.861)
+    '86 %'
+    """
+    return f"{100 * value:.{decimals}f} %".replace("-", "−")
+
+
 def bounds(low: float, high: float, decimals: int = 3, sign: bool = False) -> str:
     """An interval; with a word between its ends where they may be negative."""
     if pd.isna(low):

@@ -70,7 +70,7 @@ def _predictions(run):
 
 
 def _rescore_field(dataset, folder, method, name):
-    return evaluation.score_field(stored_prediction(folder, method, name), dataset.read_nuclei(name))
+    return evaluation.score_field(stored_prediction(folder, method, name), dataset.annotation(name))
 
 
 def _renewed(run, tables):

@@ -23,7 +23,10 @@ class Interval(NamedTuple):
 
 @lru_cache(maxsize=4)
 def resampled_fields(count: int) -> np.ndarray:
-    """How often each of `count` fields is drawn, `RESAMPLES` times `count` draws with replacement; same every time."""
+    """How often each of `count` fields is drawn: (count, 1 + RESAMPLES), once each at first, then `count` draws with replacement.
+
+    The same every time.
+    """
     return _drawn(count, SEED)
 
 
@@ -34,7 +37,8 @@ def resampled_seeds(count: int) -> np.ndarray:
 
 
 def _drawn(count, seed):
-    return np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), RESAMPLES).astype(np.float32)
+    draws = np.random.default_rng(seed).multinomial(count, np.full(count, 1 / count), RESAMPLES)
+    return np.ascontiguousarray(np.vstack([np.ones((1, count), int), draws]).T.astype(float))
 
 
 def bootstrap(terms: pd.DataFrame) -> np.ndarray:
@@ -55,14 +59,14 @@ def bootstrap(terms: pd.DataFrame) -> np.ndarray:
     """
     above, below = (
         terms[column].unstack("field", sort=False).sort_index(axis=1).to_numpy(float) for column in ("above", "below")
-    )
+    )  # (S, F)
     seeds, count = above.shape
-    drawn = np.vstack([np.ones(count), resampled_fields(count)])  # float64 like what it multiplies
-    weights = np.vstack([np.ones(seeds), resampled_seeds(seeds)]) / seeds
+    drawn, weights = resampled_fields(count), resampled_seeds(seeds)
     values = np.zeros(1 + RESAMPLES)
     for some in (slice(at, at + BLOCK) for at in range(0, seeds, BLOCK)):
         with np.errstate(invalid="ignore", divide="ignore"):
-            values += (drawn @ above[some].T / (drawn @ below[some].T) * weights[:, some]).sum(axis=1)
+            values += (above[some] @ drawn / (below[some] @ drawn) * weights[some]).sum(axis=0)
+    values /= seeds
     return values if count > 1 else np.append(values[0], np.full(RESAMPLES, np.nan))
 
 

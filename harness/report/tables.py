@@ -296,7 +296,6 @@ def timings(results: Results, tiles: int) -> pd.DataFrame:
     lines = []
     for result in results.values():
         seconds = pd.DataFrame([_under("seconds_", run.metrics) for run in result.runs]).mean()
-        others = [share for run in result.runs for share in _under("others_", run.metrics).values()]
         step, tile = seconds.get("train_step", np.nan), seconds.get("tile", np.nan)
         lines.append(
             {
@@ -308,11 +307,19 @@ def timings(results: Results, tiles: int) -> pd.DataFrame:
                 "test_s": tiles * tile,
                 "label_s": seconds.get("label_field", np.nan),
                 "postprocess_s": seconds.get("postprocess_field", np.nan),
-                "busy": max(others, default=0) > BUSY,
+                "busy": any(_busy(run) for run in result.runs),
             }
             | {name: seconds.get(name, np.nan) for name in WHOLE}
         )
     return pd.DataFrame(lines)
+
+
+def _busy(run):
+    cores = float(run.tags.get("harness.cores", 1))
+    return any(
+        run.metrics.get(f"seconds_{stage}_others", 0) > BUSY * cores * run.metrics.get(f"seconds_{stage}", np.inf)
+        for stage in ("training", "prediction")
+    )
 
 
 WHOLE = ("labels", "training", "training_cpu", "prediction", "prediction_cpu", "scoring")

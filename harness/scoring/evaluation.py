@@ -220,6 +220,7 @@ def totals(tables: dict[str, pd.DataFrame]) -> dict[str, float]:
     per_tile, fields = tables["per_tile"], tables["per_field"]
     sums, values = per_tile.sum(numeric_only=True), pooling.pooled(pooling.terms(per_tile, fields))
     logged = {name: values.get(name, np.nan) for name in names.TABLES}
+    logged |= {name: dice.mean() for name, dice in _tile_dice(per_tile).items()}
     for name in CLASSES:
         logged[f"dice_{name}_fields"] = fields[f"dice_{name}_pooled"].mean()
         logged[f"dice_{name}_pooled"] = np.divide(sums[f"dice_{name}_twice_both"], sums[f"dice_{name}_sum"] or np.nan)

@@ -251,7 +251,7 @@ def overlaps(y_true: np.ndarray, y_pred: np.ndarray) -> tuple[np.ndarray, np.nda
 
 def sensitivity_counts(y_true: np.ndarray, y_pred: np.ndarray) -> dict[Protocol, Counts]:
     """`match` under every erosion and smallest nucleus."""
-    counts = {}
+    counts: dict[Protocol, Counts] = {}
     for smallest in SMALLEST:
         sides = _counted(y_true, y_pred, smallest)
         counts |= {Protocol(erosion, smallest): _matching(sides, erosion).counts for erosion in EROSIONS}

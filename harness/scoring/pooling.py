@@ -101,7 +101,7 @@ def _f1(counts):
 def with_average_precision(values: dict) -> dict:
     """Values by metric, with `ap`: the mean of average precision over the thresholds."""
     each = [values[name] for name in AP.values() if name in values]
-    return values | ({"ap": sum(each) / len(each)} if each else {})
+    return values | ({"ap": np.mean(each, axis=0)} if each else {})
 
 
 def pooled(made: dict[str, pd.DataFrame]) -> dict[str, float]:

@@ -13,7 +13,6 @@ from harness.experiment.runner import write_predictions
 from harness.experiment.tracking import Run
 from harness.method import tiles
 from harness.method.classmap import class_map
-from harness.report.figures import postprocessing
 from harness.scoring import evaluation
 
 QUALITY = {
@@ -49,8 +48,9 @@ def make_run(folder, spec, dataset, state="finished"):
         table.to_csv(folder / f"{name}.csv", index=False)
     seconds = {"seconds_labels": 4.2, "seconds_scoring": 3.1}
     if spec.method == "network":
-        seconds |= {"seconds_training": 70.0, "seconds_prediction": 2.4, "seconds_step": 0.31}
-        _write_network_files(folder, dataset, predictions)
+        seconds |= {"seconds_training": 70.0, "seconds_training_others": 1.5, "seconds_prediction": 2.4}
+        seconds |= {"seconds_train_step": 0.31, "seconds_tile": 0.125}
+        _write_history(folder)
     (folder / "spec.json").write_text(json.dumps(spec.model_dump()))
     tags = {f"harness.{key}": str(getattr(spec, key)) for key in ("row", "seed", "profile", "dataset", "digest")}
     return Run(
@@ -61,14 +61,14 @@ def make_run(folder, spec, dataset, state="finished"):
         spec.dataset,
         spec.hash,
         state,
-        {**evaluation.totals(tables), **seconds},
-        tags | {"harness.version": "0.1.0", "harness.machine": "2 cores"},
+        {name: value for name, value in evaluation.totals(tables).items() if not np.isnan(value)} | seconds,
+        tags | {"harness.version": "0.1.0", "harness.cores": "2"},
         {f"versions.{key}": str(value) for key, value in spec.versions.items()},
         folder.as_uri(),
     )
 
 
-def _write_network_files(folder, dataset, predictions):
+def _write_history(folder):
     epochs = np.arange(1, 6)
     pd.DataFrame(
         {
@@ -79,11 +79,6 @@ def _write_network_files(folder, dataset, predictions):
             "seconds": 14.0,
         }
     ).to_csv(folder / "history.csv", index=False)
-    name, prediction = next(iter(predictions.items()))
-    (folder / "figures").mkdir()
-    postprocessing(tiles.cut(dataset.read_image(name))[0], prediction.tile_maps[0]).savefig(
-        folder / "figures" / "postprocessing.png"
-    )
 
 
 def resolver(book, dataset):

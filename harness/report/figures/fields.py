@@ -39,7 +39,7 @@ def examples(result: RowResults, content: Content) -> list[Example]:
         name = str(ranked.index[at])
         stored = tracking.artifact(result.runs[0], f"predictions/nuclei/{name}.png")
         if stored:
-            image, nuclei = content.dataset.read_image(name), content.dataset.read_nuclei(name)
+            image, nuclei = content.dataset.read_image(name), content.dataset.annotation(name)
             found.append(Example(f"{rank}: {ranked.iloc[at]:.3f}", name, image, nuclei, imread(stored).astype(np.int32)))
     return found
 

@@ -13,7 +13,18 @@ from harness.method import tiles
 from harness.method.classmap import NUCLEUS, SEPARATION, class_map
 from harness.method.postprocess import SQUARE, postprocessing_steps, remove_touching_edge
 from harness.report.figures.fields import densest
-from harness.report.figures.style import BLACK, PALETTE, SKY, class_patches, coloured_classes, legend_below, printed, rgb, show
+from harness.report.figures.style import (
+    BLACK,
+    PALETTE,
+    SKY,
+    brightness,
+    class_patches,
+    coloured_classes,
+    legend_below,
+    printed,
+    rgb,
+    show,
+)
 from harness.scoring.evaluation import tiles_of_strip
 
 PALE = 0.35  # of a colour, on white
@@ -21,7 +32,7 @@ PALE = 0.35  # of a colour, on white
 
 def most_separated(dataset: DataSet) -> str:
     """The test field with most annotated separations."""
-    return max(dataset.splits["test"], key=lambda field: (class_map(dataset.read_nuclei(field)) == SEPARATION).sum())
+    return max(dataset.splits["test"], key=lambda field: (class_map(dataset.annotation(field)) == SEPARATION).sum())
 
 
 def raw_input(image: np.ndarray) -> Figure:
@@ -53,7 +64,7 @@ def label_panels(given: list[RowResults], dataset: DataSet, name: str) -> dict[s
     dict of str to ndarray
         "input", "manual labels", and the labels of each row whose run stored them.
     """
-    manual, image = dataset.read_nuclei(name), dataset.read_image(name)
+    manual, image = dataset.annotation(name), dataset.read_image(name)
     window = densest(class_map(manual) == SEPARATION, parts=3)
     panels = {"input": printed(image)[window], "manual labels": class_map(manual)[window]}
     for result in given:
@@ -83,15 +94,16 @@ def label_sources(panels: dict[str, np.ndarray]) -> Figure:
 
 def tile_to_show(result: RowResults, dataset: DataSet) -> tuple[np.ndarray, np.ndarray] | None:
     """The test tile with most predicted separations: its (S, S) intensities and class map; None where none is stored."""
-    folder, best = tracking.artifact(result.runs[0], "predictions/tiles"), None
-    for name in dataset.splits["test"] if folder else ():
-        if (folder / f"{name}.png").exists():
-            maps = tiles_of_strip(imread(folder / f"{name}.png"))
-            for index, classes in enumerate(maps):
-                count = int((classes == SEPARATION).sum())
-                if best is None or count > best[0]:
-                    best = count, name, index, classes
-    return best and (tiles.cut(dataset.read_image(best[1]))[best[2]], best[3])
+    folder = tracking.artifact(result.runs[0], "predictions/tiles")
+    names = [name for name in dataset.splits["test"] if folder and (folder / f"{name}.png").exists()]
+    if not folder or not names:
+        return None
+    strips = {name: tiles_of_strip(imread(folder / f"{name}.png")) for name in names}
+    name, index = max(
+        ((name, index) for name, maps in strips.items() for index in range(len(maps))),
+        key=lambda at: (strips[at[0]][at[1]] == SEPARATION).sum(),
+    )
+    return tiles.cut(dataset.read_image(name))[index], strips[name][index]
 
 
 def postprocessing(image: np.ndarray, classes: np.ndarray) -> Figure:
@@ -108,10 +120,10 @@ def postprocessing(image: np.ndarray, classes: np.ndarray) -> Figure:
     lines = np.where((classes == NUCLEUS)[..., None], 1 - PALE * (1 - rgb(SKY)), 1.0)
     lines[binary_dilation(steps["skeleton"], SQUARE)] = rgb(BLACK)
     panels = {
-        "1  input": printed(image),
+        "1  input": brightness(image),
         "2  segmentation": coloured_classes(classes),
         "3  skeleton, dilated": lines,
-        "4  nuclei off the edge": _coloured(remove_touching_edge(steps["nuclei"])),
+        "4  nuclei, those at the edge removed": _coloured(remove_touching_edge(steps["nuclei"])),
     }
     figure = Figure(figsize=(14, 3.9), layout="constrained")
     for axis, (title, picture) in zip(figure.subplots(1, 4), panels.items(), strict=True):

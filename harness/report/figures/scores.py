@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from harness.report.content import Content
 from harness.report.figures.style import BLACK, BLUE, MARKERS, PALETTE, PLAIN, VERMILION
@@ -14,8 +15,8 @@ from harness.scoring.pooling import F1
 def score_dots(content: Content) -> Figure:
     """Every field's score per row and metric, with the tables' values."""
     done = content.done
-    figure = Figure(figsize=(10, 1.6 + 0.75 * len(done)), layout="constrained")
-    figure.get_layout_engine().set(wspace=0.06)  # else the last tick of one panel runs into the first of the next
+    roomy = ConstrainedLayoutEngine(wspace=0.06)  # else the last tick of one panel runs into the first of the next
+    figure = Figure(figsize=(10, 1.6 + 0.75 * len(done)), layout=roomy)
     axes = figure.subplots(1, len(TABLES), sharey=True)
     for (name, metric), axis in zip(TABLES.items(), axes, strict=True):
         for height, result in enumerate(done):

@@ -1,7 +1,7 @@
 """Colours and habits that all pictures share; drawn with matplotlib's object interface: no screen, no global state."""
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -24,7 +24,7 @@ ORANGE, SKY, GREEN, YELLOW, BLUE, VERMILION, PURPLE, BLACK = (
 PALETTE = (BLUE, VERMILION, GREEN, ORANGE, PURPLE, SKY, BLACK)
 MARKERS = "os^vDPX"
 DPI = 120
-PLAIN = {"parse_math": False}  # a title may hold a dollar sign
+PLAIN: dict[str, Any] = {"parse_math": False}  # a title may hold a dollar sign
 
 
 class Picture(NamedTuple):
@@ -51,11 +51,15 @@ def levels(image: np.ndarray) -> np.ndarray:
     return np.percentile(image, [1, 99.7])
 
 
-def printed(image: np.ndarray, between: np.ndarray | None = None) -> np.ndarray:
-    """Intensities as (H, W) floats, bright nuclei dark on white paper, dim ones still to be seen."""
+def brightness(image: np.ndarray, between: np.ndarray | None = None) -> np.ndarray:
+    """Intensities of a (H, W) image as floats from 0 to 1, dim nuclei still to be seen."""
     low, high = levels(image) if between is None else between
-    bright = np.clip((image - low) / max(high - low, 1), 0, 1) ** 0.6
-    return 1 - 0.6 * bright
+    return np.clip((image - low) / max(high - low, 1), 0, 1) ** 0.6
+
+
+def printed(image: np.ndarray, between: np.ndarray | None = None) -> np.ndarray:
+    """The same with bright nuclei dark on white paper."""
+    return 1 - 0.6 * brightness(image, between)
 
 
 def coloured_classes(classes: np.ndarray) -> np.ndarray:

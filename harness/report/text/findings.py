@@ -3,7 +3,7 @@
 import pandas as pd
 
 from harness.report.content import Content
-from harness.report.markdown import NONE, number, signed, to_markdown
+from harness.report.markdown import NONE, number, percent, signed, to_markdown
 from harness.report.tables import learned_from
 from harness.report.text.rows import heading, title, unscored, with_intervals
 from harness.scoring.names import TABLES
@@ -19,8 +19,9 @@ CLAIMS = """\
 ## The paper's claims, checked
 
 A claim is a quantity that has to be above 0. Its interval is the 95 % bootstrap over fields and, where rows have several,
-over seeds; its p, two-sided, is that of the same resamples, corrected by Holm's method for the number of lines; it decides
-at the 5 % level. *On the paper's numbers*: the same criterion on the published values, which tell nothing of chance."""
+over seeds; its p, two-sided, is that of the same resamples, corrected by Holm's method for the number of lines. That p
+decides at the 5 % level; intervals stand as they are. *On the paper's numbers*: the same criterion on the published
+values, which tell nothing of chance."""
 ONE_TRAINING = """\
 One training stands for each network row here, or for some: the fields then cannot tell what its labels do from the luck
 of one training. More seeds can."""
@@ -149,7 +150,7 @@ def _claim_line(line):
         "": heading(line.metric),
         "values": f"{line.value_better:.4f} / {line.value_worse:.4f}",
         "difference": f"{signed(line.difference, 4)} ({signed(line.low, 4)} to {signed(line.high, 4)})",
-        "p": _p(line.p_holm),
+        "p (Holm)": _p(line.p_holm),
         "verdict": f"**{line.verdict}**" + (f": {line.why}" if line.why else ""),
         "published": signed(line.published),
         "on the paper's numbers": on_paper + (f": {line.published_why}" if on_paper != NONE and line.published_why else ""),
@@ -185,19 +186,21 @@ def why(content: Content) -> str:
 def _why_text(content, rows, network, labels):
     learned, given = rows.loc[network], rows.loc[labels]
     offsets = [signed(content.boot[row, "outline_offset"][0], 2) for row in (labels, network)]
-    near, far = learned["fp_1px"] + learned["fp_2px"], learned["fp_far"] + learned["fp_separation"]
+    near, far = (
+        percent(share, 1) for share in (learned["fp_1px"] + learned["fp_2px"], learned["fp_far"] + learned["fp_separation"])
+    )
+    missed = [percent(each["fn_missed"], 1) for each in (given, learned)]
     return (
         f"The outlines of {title(content, labels)} lie {offsets[0]} px from the annotated ones (positive: outside), those of "
-        f"{title(content, network)}, which learned from them, {offsets[1]} px. Of what the network predicts and nobody "
-        f"annotated, {near:.1%} of the annotated area lies within 2 px of an annotated nucleus, {far:.1%} elsewhere. Missed "
-        f"nuclei are {given['fn_missed']:.1%} of that area in the labels, {learned['fn_missed']:.1%} in the network. With all "
-        f"right within 2 px of the annotated outlines, the network's pooled Dice would be {learned['dice_rim']:.3f} instead of "
-        f"{learned['dice']:.3f}."
+        f"{title(content, network)}, which learned from them, {offsets[1]} px. What the network predicts and nobody annotated "
+        f"comes to {near} of the annotated area within 2 px of annotated nuclei, and to {far} elsewhere. Missed nuclei are "
+        f"{missed[0]} of that area in the labels, {missed[1]} in the network. With all right within 2 px of the annotated "
+        f"outlines, the network's pooled Dice would be {learned['dice_rim']:.3f} instead of {learned['dice']:.3f}."
     )
 
 
 def _shares(content, line):
-    kinds = {shown: f"{getattr(line, name):.2%}" for name, shown in PIXELS.items()}
+    kinds = {shown: percent(getattr(line, name), 2) for name, shown in PIXELS.items()}
     return {"": title(content, line.row), **kinds, "Dice, pooled": number(line.dice), "rim right": number(line.dice_rim)}
 
 
