@@ -72,6 +72,13 @@ class DataSet:
         """The field of a name."""
         return Field(name, self.read_image, self.read_nuclei)
 
+    def annotation(self, name: str) -> np.ndarray:
+        """What a field is scored against, (H, W) int32; a HarnessError where it has no annotation."""
+        nuclei = self.read_nuclei(name)
+        if nuclei is None:
+            raise HarnessError(f"{self.name}: field {name} has no mask to be scored against; add it or leave the field out")
+        return nuclei
+
 
 def digest_of(files: Iterable[tuple[str, str]]) -> str:
     """SHA-256 in hexadecimal over pairs of file name and the file's own SHA-256, whatever their order."""

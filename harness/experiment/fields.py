@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from harness.core.clock import timed
 from harness.core.errors import HarnessError
 from harness.datasets import DataSet
 from harness.method import tiles
@@ -31,7 +32,7 @@ def tiles_of(dataset: DataSet, source: LabelSource, name: str) -> tuple[np.ndarr
 
 def score(
     dataset: DataSet, name: str, prediction: Callable[[], evaluation.Prediction]
-) -> tuple[evaluation.Prediction, evaluation.Scores]:
-    """Score a field; the post-processing that `prediction` does is done here, in the worker."""
-    predicted = prediction()
-    return predicted, evaluation.score_field(predicted, dataset.read_nuclei(name))
+) -> tuple[evaluation.Prediction, evaluation.Scores, float]:
+    """Score a field; the post-processing that `prediction` does is done and timed here, in the worker."""
+    predicted, seconds = timed(prediction)
+    return predicted, evaluation.score_field(predicted, dataset.annotation(name)), seconds

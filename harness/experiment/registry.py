@@ -14,6 +14,7 @@ from harness.datasets import DataSet
 from harness.experiment import stages
 from harness.experiment.spec import DIGEST, Network, Profile, Spec, Strict, source_of
 from harness.network.start import backend
+from harness.scoring.names import TableMetric
 from harness.sources import LabelSource, open_source
 from harness.sources.refinements import described
 
@@ -51,7 +52,7 @@ class Table(Strict):
     """Rows x metrics with the published values, in the order of the metrics."""
 
     title: Title
-    metrics: list[Literal["dice_nuclei", "dice_separations", "jaccard", "jaccard_equal"]] = Field(min_length=1)
+    metrics: list[TableMetric] = Field(min_length=1)
     published: dict[str, list[float]] = Field(default_factory=dict)
 
 

@@ -10,10 +10,8 @@ import pandas as pd
 from harness.experiment import tracking
 from harness.experiment.registry import Registry, Row
 from harness.experiment.spec import Spec
-from harness.scoring import evaluation
 
 TOGETHER = 50
-METRICS = ("dice_nuclei", "dice_separations", "jaccard", "jaccard_equal")
 
 
 class RowResults(NamedTuple):
@@ -97,12 +95,6 @@ def _choose(name, row, seeds, resolve, same, missing):
     return RowResults(name, row, counted, left_out, None if counted else missing)
 
 
-def read_csv(run: tracking.Run, path: str) -> pd.DataFrame:
-    """A table that a run stored; an empty one where the run has none."""
-    local = tracking.artifact(run, path)
-    return pd.DataFrame() if local is None else pd.read_csv(local)
-
-
 def stack(results: dict[str, RowResults], table_of: Callable[[tracking.Run], pd.DataFrame]) -> pd.DataFrame:
     """The tables that `table_of` gives for each run, as one DataFrame that begins with row, seed and run_id."""
     tables = [_keyed([run], [len(table)], table) for run, table in ((run, table_of(run)) for run in runs_of(results))]
@@ -145,29 +137,3 @@ def _keyed(runs: list[tracking.Run], lengths: list[int], table: pd.DataFrame) ->
     keys = pd.DataFrame([(run.row, run.seed, run.run_id) for run in runs], columns=["row", "seed", "run_id"])
     repeated = keys.iloc[np.repeat(np.arange(len(runs)), lengths)]
     return pd.concat([repeated.set_index(table.index), table], axis=1)
-
-
-def ratios(per_tile: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Every metric of the tables as a ratio of sums over fields: the terms that resampled fields are pooled from.
-
-    Parameters
-    ----------
-    per_tile : DataFrame
-        `stack` of the runs' per_tile.csv.
-
-    Returns
-    -------
-    dict of str to DataFrame
-        Metric to a table with the columns `above` and `below` and the index row, seed, field. Dice is a mean over
-        tiles: sum and number of the tiles' values. Jaccard: nuclei matched, and nuclei on either side.
-    """
-    keys = [per_tile[name] for name in ("row", "seed", "field")]
-    terms = {}
-    for name in ("nuclei", "separations"):
-        dice = per_tile[f"dice_{name}_twice_both"] / per_tile[f"dice_{name}_sum"].replace(0, np.nan)
-        terms[f"dice_{name}"] = dice.groupby(keys, sort=False).agg(above="sum", below="count")
-    for name, protocol in (("jaccard", "paper"), ("jaccard_equal", "equal")):
-        counts = per_tile[[f"{protocol}_{count}" for count in evaluation.COUNTS]].groupby(keys, sort=False).sum()
-        matched, annotated, predicted = (counts[column] for column in counts)
-        terms[name] = pd.DataFrame({"above": matched, "below": annotated + predicted - matched})
-    return terms

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import pandas as pd
 
-from harness.core import parallel
+from harness.core import clock, parallel
 from harness.core.errors import HarnessError
 from harness.core.files import claimed
 from harness.core.label_images import write_label_image
@@ -23,8 +23,6 @@ from harness.datasets import DataSet
 from harness.experiment import fields, tracking
 from harness.experiment.registry import not_available
 from harness.experiment.spec import Profile, Spec
-from harness.method import tiles
-from harness.method.classmap import SEPARATION
 from harness.network.start import load_backend
 from harness.scoring import evaluation
 
@@ -168,9 +166,9 @@ def _claim(spec: Spec) -> Path:
 
 @contextmanager
 def _timed(timings: dict[str, float], stage: str) -> Iterator[None]:
-    started = time.perf_counter()
+    started = clock.read()
     yield
-    timings[stage] = round(time.perf_counter() - started, 3)
+    timings |= dict(zip((stage, f"{stage}_cpu", f"{stage}_others"), clock.since(started), strict=True))
 
 
 # Classical rows: the label images are the prediction.
@@ -180,8 +178,9 @@ def _identify(spec, dataset, timings, say):
     names = dataset.splits["test"]
     say(f"{spec.labels}: {len(names)} fields")
     with _timed(timings, "labels"):
-        labels = list(over_fields(partial(fields.labels_of, dataset, spec.source), names))
-    return [partial(evaluation.from_labels, labelled) for labelled, _ in labels]
+        labels = list(over_fields(partial(clock.timed, fields.labels_of, dataset, spec.source), names))
+    timings["label_field"] = _median(seconds for _, seconds in labels)
+    return [partial(evaluation.from_labels, labelled) for (labelled, _), _ in labels]
 
 
 # Network rows: the label images are what the network learns from.
@@ -194,12 +193,25 @@ def _learn(spec, dataset, timings, say):
     with _timed(timings, "labels"):
         training, validation = (labelled_tiles(dataset, split, spec) for split in ("training", "validation"))
     model, history, best = _train(spec, training, validation, say)
-    timings["training"] = sum(epoch["seconds"] for epoch in history)
-    timings["step"] = float(np.median([epoch["seconds"] for epoch in history])) / spec.schedule.steps_per_epoch
+    timings |= _training_times(history, spec.schedule.steps_per_epoch)
     tracking.log_model(model, spec, dataset.read_image(dataset.splits["test"][0]), best["val_loss"])
     say(f"best epoch {best['epoch']}; predicting the test fields")
     with _timed(timings, "prediction"):
-        return [_predict(model, dataset.read_image(name)) for name in dataset.splits["test"]]
+        predicted = [_predict(model, dataset.read_image(name)) for name in dataset.splits["test"]]
+    timings["tile"] = _median(seconds for _, seconds in predicted)
+    return [prediction for prediction, _ in predicted]
+
+
+def _training_times(history, steps):
+    """An epoch that an earlier version trained has the time of all of it alone."""
+    names = {"training": "seconds", "training_cpu": "cpu_seconds", "training_others": "other_seconds"}
+    times = {name: sum(epoch[key] for epoch in history) for name, key in names.items() if all(key in epoch for epoch in history)}
+    trained = [epoch["train_seconds"] / steps for epoch in history if "train_seconds" in epoch]
+    return times | ({"train_step": _median(trained)} if trained else {})
+
+
+def _median(seconds):
+    return float(np.median(list(seconds)))
 
 
 def _device() -> str:
@@ -273,7 +285,9 @@ def _states(spec: Spec) -> Path:
 def _predict(model, image):
     from harness.network.inference import predict_field
 
-    return partial(evaluation.from_class_maps, *predict_field(model, image))
+    started = time.perf_counter()
+    tile_maps, field_map = predict_field(model, image)
+    return partial(evaluation.from_class_maps, tile_maps, field_map), (time.perf_counter() - started) / len(tile_maps)
 
 
 # Both: score, and keep what was scored.
@@ -284,14 +298,14 @@ def _score(spec, dataset, predictions, timings, say):
     say(f"scoring {len(names)} fields")
     with _timed(timings, "scoring"):
         scored = list(over_fields(partial(fields.score, dataset), names, predictions))
-    finished, scores = (dict(zip(names, column, strict=True)) for column in zip(*scored, strict=True))
+    finished, scores, seconds = (dict(zip(names, column, strict=True)) for column in zip(*scored, strict=True))
+    timings["postprocess_field"] = _median(seconds.values())
     tables = evaluation.tables(scores)
 
     def write_files(folder):
         for name, table in tables.items():
             table.to_csv(folder / f"{name}.csv", index=False)
         write_predictions(folder, finished)
-        _write_figure(folder, dataset, finished)
 
     tracking.log_results(evaluation.totals(tables), timings, write_files, spec)
 
@@ -301,16 +315,3 @@ def write_predictions(folder: Path, predictions: dict[str, evaluation.Prediction
     for name, prediction in predictions.items():
         for path, array in {"nuclei/{}": prediction.nuclei, **prediction.kept}.items():
             write_label_image(folder / "predictions" / f"{path.replace('{}', name)}.png", array)
-
-
-def _write_figure(folder, dataset, predictions):
-    """The paper's Fig. 3 on the tile with most separations to show."""
-    from harness.report.figures import postprocessing
-
-    name, index = max(
-        ((name, k) for name, p in predictions.items() for k in range(len(p.tile_maps))),
-        key=lambda at: (predictions[at[0]].tile_maps[at[1]] == SEPARATION).sum(),
-    )
-    image = tiles.cut(dataset.read_image(name))[index]
-    (folder / "figures").mkdir()
-    postprocessing(image, predictions[name].tile_maps[index]).savefig(folder / "figures" / "postprocessing.png", dpi=110)

@@ -99,6 +99,11 @@ class Spec(Strict):
         versions = {stage: version for stage, version in self.versions.items() if stage in trained}
         return self._digests(versions, ("row", "method", "profile"))
 
+    def prediction_hashes(self) -> tuple[str, ...]:
+        """The same of what decides the predictions, however they are scored; a classical row has nothing random in it."""
+        versions = {stage: version for stage, version in self.versions.items() if stage not in stages.SCORES}
+        return self._digests(versions, ("row", "profile", *(() if self.network else ("seed",))))
+
     def _digests(self, versions: dict[str, int], left_out: tuple[str, ...]) -> tuple[str, ...]:
         content = self.model_dump(exclude={"title", *left_out})
         content = {key: value for key, value in content.items() if value not in IMPLIED.get(key, ())}

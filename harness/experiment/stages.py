@@ -18,16 +18,17 @@ VERSIONS = {
     "postprocess": 1,
     "metrics": 1,
     "objects": 1,  # scores over IoU, kinds of error
+    "boundaries": 1,  # outlines, touching nuclei, wrong pixels
     "evaluation": 1,
 }
 
 # Stages that were named after runs had been recorded without them: at these versions they are left out of identities.
-NAMED_LATER = {"datasets": 1, "folder": 1, "objects": 1}
+NAMED_LATER = {"datasets": 1, "folder": 1, "objects": 1, "boundaries": 1}
 
 TRAINING = ("datasets", "classmap", "tiles", "network")
 PREDICTION = ("network.inference",)
-SCORING = ("datasets", "classmap", "tiles", "postprocess", "metrics", "objects", "evaluation")
-SCORES = ("metrics", "objects", "evaluation")  # come after what is stored: a change of these needs no new prediction
+SCORING = ("datasets", "classmap", "tiles", "postprocess", "metrics", "objects", "boundaries", "evaluation")
+SCORES = ("metrics", "objects", "boundaries", "evaluation")  # of what is stored: changed, they need no new prediction
 
 
 def versions_of(stages: Iterable[str]) -> dict[str, int]:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import keras
 import numpy as np
 
+from harness.core import clock
 from harness.method import tiles
 from harness.network import backend, states
 from harness.network.resident import Resident
@@ -96,7 +97,8 @@ def train(
     model : keras.Model
         With the weights of the best epoch; for prediction, without optimiser and loss.
     history : list of dict
-        Per epoch: epoch, loss, val_loss (both with the L2 terms, as Keras reports them), learning_rate, seconds.
+        Per epoch: epoch, loss, val_loss (both with the L2 terms, as Keras reports them), learning_rate, and
+        seconds of the epoch: on the wall, of its training steps alone, of processor time, of other processes' meanwhile.
 
     Raises
     ------
@@ -295,7 +297,12 @@ class _Keeper(keras.callbacks.Callback):
         self.at_once = per_dispatch(self.schedule.steps_per_epoch)
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
-        self.epoch_began = time.perf_counter()
+        self.epoch_began = clock.read()
+
+    def on_test_begin(self, logs: dict | None = None) -> None:
+        """Where validation begins, the last step is done: the device may work ahead of what it is told."""
+        keras.ops.convert_to_numpy(self.model.optimizer.iterations)
+        self.trained = time.perf_counter() - self.epoch_began.wall
 
     def on_train_batch_end(self, batch: int, logs: dict) -> None:
         if not self.on_step:
@@ -305,16 +312,20 @@ class _Keeper(keras.callbacks.Callback):
         done = len(self.history) * schedule.steps_per_epoch + step
         left = (schedule.epochs * schedule.steps_per_epoch - done) * (now - self.began) / (done - self.before)
         self.on_step(
-            Moment(len(self.history) + 1, step, float(logs["loss"]), step * schedule.batch / (now - self.epoch_began), left)
+            Moment(len(self.history) + 1, step, float(logs["loss"]), step * schedule.batch / (now - self.epoch_began.wall), left)
         )
 
     def on_epoch_end(self, epoch: int, logs: dict) -> None:
+        spent = clock.since(self.epoch_began)
         record = {
             "epoch": epoch + 1,
             "loss": float(logs["loss"]),
             "val_loss": float(logs["val_loss"]),
             "learning_rate": float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate)),
-            "seconds": round(time.perf_counter() - self.epoch_began, 3),
+            "seconds": spent.wall,
+            "train_seconds": round(self.trained, 3),  # without validation
+            "cpu_seconds": spent.cpu,
+            "other_seconds": spent.others,
         }
         self.history.append(record)
         states.save(self.folder, self.network, self.model.optimizer, self.history)

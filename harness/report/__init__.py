@@ -1,28 +1,36 @@
 """The report: the tables, claims and pictures that finished runs come to, as one folder."""
 
 import json
-import math
 import shutil
 import tempfile
-from functools import partial
+from collections.abc import Callable, Iterable
+from os import PathLike
 from pathlib import Path
-
-import pandas as pd
+from typing import Any
 
 from harness.core.errors import HarnessError
+from harness.datasets import DataSet
 from harness.experiment import tracking
-from harness.experiment.registry import unavailable
-from harness.experiment.results import METRICS, collect, read_all, runs_of, same_hash, stack
-from harness.report import claims, html, markdown, tables
-from harness.report.rescoring import rescore_all, same_prediction
-from harness.scoring import objects
+from harness.experiment.registry import Registry
+from harness.experiment.spec import Spec
+from harness.report import html
+from harness.report.content import OWN_TABLES, Content, gather
+from harness.report.record import as_json
 
 __all__ = ["write"]
 
-OWN_TABLES = ("effect", "claims", "sensitivity", "quality", "errors", "timings")
 
-
-def write(registry, resolve, dataset, profile, runs, out, figures=True, recompute=False, predictions=False):
+def write(
+    registry: Registry,
+    resolve: Callable[[str, int], Spec],
+    dataset: DataSet,
+    profile: str,
+    runs: list[tracking.Run],
+    out: str | PathLike[str],
+    figures: bool = True,
+    recompute: bool = False,
+    predictions: bool = False,
+) -> dict[str, Any]:
     """Write the report of one data set and profile.
 
     Parameters
@@ -65,9 +73,9 @@ def write(registry, resolve, dataset, profile, runs, out, figures=True, recomput
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as beside:
             new = Path(beside) / "new"
-            _write_folder(new, content, results, dataset, figures)
+            _write_folder(new, content, results, figures)
             if predictions:
-                _copy_predictions(new / "predictions", content["results"])
+                _copy_predictions(new / "predictions", content)
             if out.exists():
                 out.replace(Path(beside) / "old")
             new.replace(out)
@@ -81,7 +89,7 @@ def _check_replaceable(out):
         raise HarnessError(f"{out}: is there and is no report; give a new or empty folder, or an earlier report's")
 
 
-def _check_names(names):
+def _check_names(names: Iterable[str]) -> None:
     for name in names:
         if name in OWN_TABLES or not name.strip(".") or set(name) & set("/\\:"):
             raise HarnessError(
@@ -90,143 +98,32 @@ def _check_names(names):
             )
 
 
-def gather(registry, resolve, dataset, profile, runs, recompute=False):
-    """Everything a report says, as DataFrames, by name; nothing is drawn or written yet."""
-    results = collect(registry, resolve, runs, unavailable(registry, dataset), same_prediction if recompute else same_hash)
-    results, tables_of = _sources(results, dataset, recompute)
-    stored = {name: tables_of(name, results) for name in ("per_field", "sensitivity")}
-    of_objects = _with_objects(stored["per_field"])
-    boot = tables.resampled(results, partial(tables_of, "per_tile"))
-    scores = tables.scores(registry, dataset.name, results, boot)
-    published = {(cell.row, cell.metric): cell.published for cell in scores.itertuples()}
-    fields = _mean_over_seeds(stored["per_field"])
-    sensitivity = _or_empty(tables.sensitivity, stored["sensitivity"])
-    return {
-        "registry": registry,
-        "results": results,
-        "dataset": dataset.name,
-        "digest": dataset.digest,
-        "profile": profile,
-        "recomputed": recompute,
-        "fields": dataset.splits["test"],
-        "titles": {name: row.title for name, row in registry.rows.items()},
-        "boot": boot,
-        "scores": scores,
-        "per_field": stored["per_field"],
-        "field_scores": fields,
-        "effect": tables.protocol_effect(results, boot, sensitivity),
-        "claims": claims.check(claims.Evidence(results, boot, fields, published)),
-        "sensitivity": sensitivity,
-        "quality": _or_empty(objects.quality, of_objects),
-        "errors": _or_empty(objects.errors, of_objects),
-        "timings": tables.timings(results, _count_tiles(results, tables_of)),
-        "run_details": tables.run_details(results),
-        "figures": [],
-    }
-
-
-def _sources(results, dataset, recompute):
-    """The runs that count, and a function that gives a table of them by name: as stored, or scored today."""
-    if not recompute:
-        return results, lambda name, of: read_all(of, f"{name}.csv")
-    results, again = rescore_all(results, dataset)
-    return results, lambda name, of: stack(of, lambda run: again[run.run_id][name])
-
-
-def _count_tiles(results, tables_of):
-    done = [result._replace(runs=result.runs[:1]) for result in results.values() if result.runs]
-    return len(tables_of("per_tile", {done[0].name: done[0]})) if done else 0
-
-
-def _mean_over_seeds(per_field):
-    return per_field.groupby(["row", "field"], sort=False)[list(METRICS)].mean() if len(per_field) else per_field
-
-
-def _with_objects(per_field):
-    """Without the runs of an earlier harness, which stored nothing of objects."""
-    return per_field.dropna(subset="iou_sum") if "iou_sum" in per_field else pd.DataFrame()
-
-
-def _or_empty(make, stored):
-    return make(stored) if len(stored) else stored
-
-
-def as_json(content):
-    """What results.json holds: every cell with the runs behind it, and every run with its metrics."""
-    results, scores = content["results"], content["scores"]
-    runs = [
-        {
-            **{key: getattr(run, key) for key in ("row", "seed", "run_id", "profile", "dataset", "spec_hash")},
-            "metrics": run.metrics,
-        }
-        for run in runs_of(results)
-    ]
-    left_out = [
-        {"row": run.row, "seed": run.seed, "run_id": run.run_id, "state": why}
-        for result in results.values()
-        for run, why in result.left_out
-    ]
-    cells = {
-        name: [_cell_json(cell, results[cell["row"]]) for cell in _records(scores[scores["table"] == name])]
-        for name in content["registry"].tables
-    }
-    return _plain(
-        {
-            "dataset": content["dataset"],
-            "digest": content["digest"],
-            "profile": content["profile"],
-            "recomputed": content["recomputed"],
-            "runs": runs,
-            "left_out": left_out,
-            "tables": {
-                name: {"title": table.title, "metrics": table.metrics, "cells": cells[name]}
-                for name, table in content["registry"].tables.items()
-            },
-            **{name: _records(content[name]) for name in (*OWN_TABLES, "run_details")},
-        }
-    )
-
-
-def _cell_json(cell, result):
-    values = tables.metric_values(result, cell["metric"])
-    return cell | {"runs": [{"run_id": run_id, "value": value} for run_id, value in values.items()]}
-
-
-def _records(frame):
-    return frame.to_dict("records")
-
-
-def _plain(value):
-    """JSON has no NaN: null stands for a number that is not there."""
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
-    value = value.item() if hasattr(value, "item") else value
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _write_folder(folder, content, results, dataset, figures):
+def _write_folder(folder: Path, content: Content, results: dict[str, Any], figures: bool) -> None:
     for name in ("tables", "figures"):
         (folder / name).mkdir(parents=True)
-    for name, table in content["scores"].groupby("table", sort=False):
+    for name, table in content.scores.groupby("table", sort=False):
         table.to_csv(folder / "tables" / f"{name}.csv", index=False)
     for name in OWN_TABLES:
-        content[name].to_csv(folder / "tables" / f"{name}.csv", index=False)
-    content["per_field"].to_csv(folder / "per_image.csv", index=False)
+        getattr(content, name).to_csv(folder / "tables" / f"{name}.csv", index=False)
+    content.per_field.to_csv(folder / "per_image.csv", index=False)
     (folder / "results.json").write_text(json.dumps(results, indent=1, ensure_ascii=False), encoding="utf-8")
-    if figures:
-        from harness.report.figures import draw_all
+    _write_text(folder, content, figures)
 
-        content = content | {"figures": draw_all(content, dataset, folder / "figures")}
-    text = markdown.document(content)
+
+def _write_text(folder: Path, content: Content, figures: bool) -> None:
+    from harness.report.figures import draw_all
+    from harness.report.text import document
+
+    pictures = draw_all(content, folder / "figures") if figures else []
+    text = document(content, pictures)
     (folder / "report.md").write_text(text, encoding="utf-8")
-    (folder / "report.html").write_text(html.page(text, folder), encoding="utf-8")
+    (folder / "report.html").write_text(html.page(text, folder, [f"figures/{each.name}" for each in pictures]), encoding="utf-8")
 
 
-def _copy_predictions(folder, results):
+def _copy_predictions(folder: Path, content: Content) -> None:
     """Of network rows alone: classical label images are made again in seconds."""
-    for name, result in results.items():
-        if result.row.method == "network" and result.runs:
-            first = min(result.runs, key=lambda run: run.seed)
-            shutil.copytree(tracking.artifact(first, "predictions"), folder / name)
+    for result in content.done:
+        if result.row.method == "network":
+            stored = tracking.artifact(min(result.runs, key=lambda run: run.seed), "predictions")
+            if stored:
+                shutil.copytree(stored, folder / result.name)

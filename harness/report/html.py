@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 from markdown_it import MarkdownIt
+from markdown_it.common.utils import escapeHtml
 
 STYLE = """
 body { max-width: 80rem; margin: 2rem auto; padding: 0 1.5rem; color: #1a1a1a; background: #fff;
@@ -24,22 +25,21 @@ code { font-size: .9em; background: #f2f2f2; padding: .1em .3em; border-radius: 
 """
 
 
-def page(text, folder):
+def page(text: str, folder: Path, pictures: list[str]) -> str:
     """Turn the report's markdown into HTML with its pictures inside.
 
     Parameters
     ----------
     text : str
-        Markdown.
+        Markdown. HTML in it is shown and not obeyed.
     folder : Path
-        What the addresses of pictures in it are relative to.
-
-    Returns
-    -------
-    str
+        What the addresses of pictures are relative to.
+    pictures : list of str
+        The addresses of the report's own pictures. No other is shown: a text of others must not bring a file in.
     """
     body = MarkdownIt("commonmark", {"html": False}).enable("table").render(text)
-    body = re.sub(r'<img src="([^":]+)"', lambda found: f'<img src="{_data_address(Path(folder) / found[1])}"', body)
+    own = {escapeHtml(each): _data_address(folder / each) for each in pictures}
+    body = re.sub(r'<img src="([^"]*)"([^>]*)>', lambda found: _image(own.get(found[1]), found[2]), body)
     body = body.replace("<table>", '<div class="table"><table>').replace("</table>", "</table></div>")
     title = re.search(r"<h1>(.*?)</h1>", body)
     return (
@@ -50,5 +50,9 @@ def page(text, folder):
     )
 
 
-def _data_address(path):
+def _image(address, rest):
+    return f'<img src="{address}"{rest}>' if address else ""
+
+
+def _data_address(path: Path) -> str:
     return "data:image/png;base64," + base64.b64encode(path.read_bytes()).decode()

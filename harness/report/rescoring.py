@@ -1,35 +1,38 @@
 """Stored predictions scored again, by the code of today."""
 
-import json
 from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 from imageio.v3 import imread
+from pydantic import ValidationError
 
 from harness.core.errors import HarnessError
 from harness.core.parallel import over_fields
-from harness.experiment import stages, tracking
-from harness.experiment.results import runs_of
+from harness.datasets import DataSet
+from harness.experiment import tracking
+from harness.experiment.results import RowResults, runs_of
+from harness.experiment.spec import Spec
+from harness.experiment.tracking import Run
 from harness.method.postprocess import nuclei_from_class_map
 from harness.scoring import evaluation
 
 
-def same_prediction(run, spec):
+def same_prediction(run: Run, spec: Spec) -> bool:
     """Whether a run predicted what a spec says, however it scored it: all stages but `stages.SCORES` are the same."""
     stored = tracking.artifact(run, "spec.json")
-    return stored is not None and _prediction_part(json.loads(stored.read_text())) == _prediction_part(
-        json.loads(spec.model_dump_json())
-    )
+    try:
+        before = Spec.model_validate_json(stored.read_text()) if stored else None
+    except ValidationError:
+        return False
+    return before is not None and bool(set(before.prediction_hashes()) & set(spec.prediction_hashes()))
 
 
-def _prediction_part(spec):
-    unused = ("title", "row", "profile") + (("seed",) if spec["method"] != "network" else ())
-    versions = {stage: version for stage, version in stages.identifying(spec["versions"]).items() if stage not in stages.SCORES}
-    return {key: value for key, value in spec.items() if key not in unused} | {"versions": versions}
+Tables = dict[str, dict[str, pd.DataFrame]]
 
 
-def rescore_all(results, dataset):
+def rescore_all(results: dict[str, RowResults], dataset: DataSet) -> tuple[dict[str, RowResults], Tables]:
     """Score the stored predictions of every run that counts again.
 
     Parameters
@@ -67,14 +70,14 @@ def _predictions(run):
 
 
 def _rescore_field(dataset, folder, method, name):
-    return evaluation.score_field(stored_prediction(folder, method, name), dataset.read_nuclei(name))
+    return evaluation.score_field(stored_prediction(folder, method, name), dataset.annotation(name))
 
 
 def _renewed(run, tables):
     return run._replace(metrics=run.metrics | evaluation.totals(tables[run.run_id]))
 
 
-def stored_prediction(folder, method, name):
+def stored_prediction(folder: Path, method: str, name: str) -> evaluation.Prediction:
     """The prediction of one field, put together again from a run's folder `predictions`.
 
     Parameters

@@ -1,9 +1,10 @@
-"""Scores: Dice of class maps, object-wise Jaccard of nuclei (paper, section 4), and the usual IoU sweep.
+"""Scores: Dice of class maps, object-wise Jaccard of nuclei (paper, section 3.1), and the usual IoU sweep.
 
 Counts add up over tiles or fields, so a pooled value is a ratio of sums. docs/metrics.md states the
 definitions.
 """
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import numpy as np
@@ -29,42 +30,93 @@ PROTOCOLS = {"paper": Protocol("mask", 25), "equal": Protocol("object", 25)}
 
 
 class Counts(NamedTuple):
-    """Numbers of nuclei: `matched` |M|, `annotated` |G|, `predicted` |R|."""
+    """Numbers of nuclei: `matched` |M|, `annotated` |G|, `predicted` |R|, as eq. 3 of the paper has them."""
 
     matched: int
     annotated: int
     predicted: int
 
+    @property
+    def tp(self) -> int:
+        """Nuclei that are matched."""
+        return self.matched
+
+    @property
+    def fp(self) -> int:
+        """Predicted nuclei without a match."""
+        return self.predicted - self.matched
+
+    @property
+    def fn(self) -> int:
+        """Annotated nuclei without a match."""
+        return self.annotated - self.matched
+
+
+class Matching(NamedTuple):
+    """Which nuclei of two label images belong together.
+
+    Attributes
+    ----------
+    annotated, predicted : (G,) and (R,) int ndarray
+        Ids of the nuclei that count.
+    pairs : (K, 2) int ndarray
+        Ids of each annotated nucleus and each predicted one that overlap.
+    """
+
+    annotated: np.ndarray
+    predicted: np.ndarray
+    pairs: np.ndarray
+
+    @property
+    def matched(self) -> np.ndarray:
+        """The (M, 2) pairs that are one to one."""
+        return self.pairs[_once(self.pairs[:, 0]) & _once(self.pairs[:, 1])]
+
+    @property
+    def counts(self) -> Counts:
+        """How many match and how many there are."""
+        return Counts(len(self.matched), len(self.annotated), len(self.predicted))
+
 
 # ---- Dice, before post-processing
 
 
-def dice(truth, prediction):
+def dice(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
     """Dice coefficient 2|A∩B| / (|A| + |B|) of each class of two class maps, without smoothing.
 
     Parameters
     ----------
-    truth, prediction : (H, W) integer arrays
+    y_true, y_pred : (H, W) integer ndarray
         Class maps, see `harness.method.classmap`.
 
     Returns
     -------
-    scores : (3,) float64 array
+    scores : (3,) float64 ndarray
         Indexed by class; NaN where the class is absent on both sides (`np.nanmean` over tiles leaves it out).
+
+    Raises
+    ------
+    HarnessError
+        The maps differ in shape, or hold a class above 2.
+
+    Examples
+    --------
+    >>> dice(np.array([[0, 1, 1, 1]]), np.array([[0, 0, 1, 1]]))
+    array([0.66666667, 0.8       ,        nan])
     """
-    return dice_of(dice_counts(truth, prediction))
+    return dice_of(dice_counts(y_true, y_pred))
 
 
-def dice_counts(truth, prediction):
+def dice_counts(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
     """2|A∩B| and |A| + |B| of each class, (3, 2) int64; `dice_of` a sum of them is the pooled Dice."""
-    truth, prediction = _same_shape(np.asarray(truth), np.asarray(prediction))
-    if max(truth.max(initial=0), prediction.max(initial=0)) >= IGNORE:
+    y_true, y_pred = same_shape(np.asarray(y_true), np.asarray(y_pred))
+    if max(y_true.max(initial=0), y_pred.max(initial=0)) >= IGNORE:
         raise HarnessError("class map with a class above 2: score maps of 0, 1 and 2, without ignored pixels")
-    table = np.bincount((3 * truth + prediction).ravel(), minlength=9).reshape(3, 3)
+    table = np.bincount((3 * y_true + y_pred).ravel(), minlength=9).reshape(3, 3)
     return np.stack([2 * np.diag(table), table.sum(axis=0) + table.sum(axis=1)], axis=1)
 
 
-def dice_of(counts):
+def dice_of(counts: np.ndarray) -> np.ndarray:
     """Dice of each class from (3, 2) `dice_counts`, NaN where both sides are empty."""
     counts = np.asarray(counts)
     return np.divide(counts[:, 0], counts[:, 1], out=np.full(len(counts), np.nan), where=counts[:, 1] > 0)
@@ -73,61 +125,104 @@ def dice_of(counts):
 # ---- object-wise Jaccard, after post-processing
 
 
-def match(truth, prediction, protocol="paper"):
-    """Numbers of annotated, predicted and matched nuclei of one unit, a tile or a field (paper, section 4).
+def match(y_true: np.ndarray, y_pred: np.ndarray, protocol: str | Protocol = "paper") -> Counts:
+    """Numbers of annotated, predicted and matched nuclei of one unit, a tile or a field.
 
-    Nuclei touching the edge, then those under `protocol.smallest` px, are left out on both sides; |G| and
-    |R| count the rest. Both sides are then eroded, and two nuclei match when they share a pixel and neither
-    shares one with any other nucleus: one to one. A nucleus erased by the erosion is counted and cannot
+    A match is one annotated and one predicted nucleus that overlap each other and nothing else (paper, section 3.1).
+    Nuclei touching the edge of the unit and then nuclei under the protocol's `smallest` are left out on both sides;
+    overlaps are those of the label images under the protocol's erosion. Nuclei erased by it stay counted and cannot
     match.
 
     Parameters
     ----------
-    truth, prediction : (H, W) integer arrays
+    y_true, y_pred : (H, W) integer ndarray
         Label images of the same pixels.
     protocol : str or Protocol
         A name in `PROTOCOLS`, or a protocol of one's own.
 
     Returns
     -------
-    counts : Counts
+    Counts
+
+    Raises
+    ------
+    HarnessError
+        The images differ in shape, one is no label image, or there is no such erosion.
 
     Notes
     -----
-    The paper does not print the matching rule; this is the one, of those tried, that gives the values this
-    benchmark was designed with (docs/metrics.md).
+    The paper prints the rule, but neither the unit nor a smallest nucleus nor what a mask is eroded as; docs/metrics.md
+    says how these were found.
+
+    Examples
+    --------
+    Two annotated nuclei touch. The prediction draws the line between them one pixel off:
+
+    >>> y_true, y_pred = np.zeros((2, 12, 22), np.int32)
+    >>> y_true[1:11, 1:11], y_true[1:11, 11:21] = 1, 2
+    >>> y_pred[1:11, 1:12], y_pred[1:11, 12:21] = 1, 2
+    >>> match(y_true, y_pred, "paper"), match(y_true, y_pred, "equal")
+    (Counts(matched=0, annotated=2, predicted=2), Counts(matched=2, annotated=2, predicted=2))
     """
+    return matching(y_true, y_pred, protocol).counts
+
+
+def matching(y_true: np.ndarray, y_pred: np.ndarray, protocol: str | Protocol = "paper") -> Matching:
+    """Which nuclei `match`, by their ids; parameters and errors are those of `match`."""
     erosion, smallest = PROTOCOLS[protocol] if isinstance(protocol, str) else protocol
-    return _match_remaining(_remaining(truth, prediction, smallest), erosion)
+    return _matching(_counted(y_true, y_pred, smallest), erosion)
 
 
-def _remaining(truth, prediction, smallest):
-    """For either side its nuclei of at least `smallest` px off the edge, numbered 1..n, and their areas."""
-    sides = _same_shape(np.asarray(truth), np.asarray(prediction))
-    return [_numbered(remove_touching_edge(labels), smallest) for labels in sides]
+def _counted(y_true, y_pred, smallest):
+    """For either side its nuclei of at least `smallest` px off the edge, and their ids."""
+    return [_of_size(remove_touching_edge(labels), smallest) for labels in same_shape(np.asarray(y_true), np.asarray(y_pred))]
 
 
-def _match_remaining(sides, erosion):
-    """`Counts` of the `sides` that `_remaining` gives."""
-    (truth, annotated), (prediction, predicted) = sides
-    g, r, _ = overlaps(erode(truth, erosion), erode(prediction, erosion))
-    matched = (np.bincount(g)[g] == 1) & (np.bincount(r)[r] == 1)
-    return Counts(int(matched.sum()), len(annotated), len(predicted))
+def _of_size(labels, smallest):
+    keep = np.bincount(labels.ravel(), minlength=1) >= max(smallest, 1)
+    keep[0] = False
+    return np.where(keep, np.arange(len(keep), dtype=np.int32), 0)[labels], np.flatnonzero(keep)
 
 
-def pooled(counts):
+def _matching(sides, erosion):
+    (y_true, annotated), (y_pred, predicted) = sides
+    g, r, _ = overlaps(erode(y_true, erosion), erode(y_pred, erosion))
+    return Matching(annotated, predicted, np.stack([g, r], axis=1))
+
+
+def _once(ids):
+    _, where, counts = np.unique(ids, return_inverse=True, return_counts=True)
+    return counts[where] == 1
+
+
+def pooled(counts: Counts | Iterable[Counts]) -> Counts:
     """The sum, as one `Counts`, of one or more `Counts`."""
     return Counts(*np.reshape(list(counts), (-1, 3)).sum(axis=0).tolist())
 
 
-def jaccard(counts):
-    """|M| / (|G| + |R| - |M|) of the sum of one or more `Counts`; NaN without any nucleus."""
-    matched, annotated, predicted = pooled(counts)
-    union = annotated + predicted - matched
-    return float(matched / union) if union else float("nan")
+def jaccard(counts: Counts | Iterable[Counts]) -> float:
+    """Object-wise Jaccard index |M| / (|G| + |R| - |M|) (paper, eq. 3) of one or more `Counts`, pooled.
+
+    Parameters
+    ----------
+    counts : Counts, or iterable of Counts
+
+    Returns
+    -------
+    float
+        tp / (tp + fp + fn), from 0 to 1; NaN without any nucleus.
+
+    Examples
+    --------
+    >>> jaccard([Counts(matched=1, annotated=2, predicted=1), Counts(matched=2, annotated=2, predicted=3)])
+    0.6
+    """
+    total = pooled(counts)
+    union = total.tp + total.fp + total.fn
+    return total.tp / union if union else float("nan")
 
 
-def erode(labels, erosion):
+def erode(labels: np.ndarray, erosion: str) -> np.ndarray:
     """Label image eroded by a 3x3 square, nothing lying outside the image.
 
     "none" leaves it as it is; "mask" erodes the binary mask of all nuclei, so touching nuclei keep touching;
@@ -142,11 +237,11 @@ def erode(labels, erosion):
     return np.where(kept, labels, 0)
 
 
-def overlaps(truth, prediction):
-    """Pairs of nuclei that share pixels: ids in `truth`, ids in `prediction`, numbers of pixels shared."""
-    both = (truth > 0) & (prediction > 0)
-    width = int(prediction.max(initial=0)) + 1
-    codes = truth[both].astype(np.int64) * width + prediction[both]
+def overlaps(y_true: np.ndarray, y_pred: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Pairs of nuclei that share pixels: ids in `y_true`, ids in `y_pred`, numbers of pixels shared."""
+    both = (y_true > 0) & (y_pred > 0)
+    width = int(y_pred.max(initial=0)) + 1
+    codes = y_true[both].astype(np.int64) * width + y_pred[both]
     runs = np.flatnonzero(np.diff(codes, prepend=-1))  # nuclei come in runs: far fewer codes to sort
     pairs, inverse = np.unique(codes[runs], return_inverse=True)
     pixels = np.zeros(len(pairs), dtype=np.int64)
@@ -154,72 +249,123 @@ def overlaps(truth, prediction):
     return pairs // width, pairs % width, pixels
 
 
-def sensitivity_counts(truth, prediction):
-    """`match` under every erosion and smallest nucleus: {Protocol: Counts}."""
-    counts = {}
+def sensitivity_counts(y_true: np.ndarray, y_pred: np.ndarray) -> dict[Protocol, Counts]:
+    """`match` under every erosion and smallest nucleus."""
+    counts: dict[Protocol, Counts] = {}
     for smallest in SMALLEST:
-        sides = _remaining(truth, prediction, smallest)
-        counts |= {Protocol(erosion, smallest): _match_remaining(sides, erosion) for erosion in EROSIONS}
+        sides = _counted(y_true, y_pred, smallest)
+        counts |= {Protocol(erosion, smallest): _matching(sides, erosion).counts for erosion in EROSIONS}
     return counts
 
 
 # ---- IoU sweep, on nuclei as they are
 
 
-def iou_matrix(truth, prediction):
+def iou_matrix(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
     """Intersection over union of every annotated with every predicted nucleus.
 
     Parameters
     ----------
-    truth, prediction : (H, W) integer arrays
-        Label images.
+    y_true, y_pred : (H, W) integer ndarray
+        Label images of the same pixels.
 
     Returns
     -------
-    iou : (G, R) float64 array
+    iou : (G, R) float64 ndarray
         Rows and columns in the order of the ids present.
+
+    Raises
+    ------
+    HarnessError
+        The images differ in shape, or one is no label image.
+
+    Examples
+    --------
+    >>> iou_matrix(np.array([[1, 1, 1, 1, 0, 2]]), np.array([[7, 7, 7, 0, 0, 0]]))
+    array([[0.75],
+           [0.  ]])
     """
-    shared, annotated, predicted = _shared_pixels(truth, prediction)
+    shared, annotated, predicted = _shared_pixels(y_true, y_pred)
     return shared / (annotated[:, None] + predicted - shared)
 
 
-def counts_at(iou, threshold=0.5):
-    """`Counts` of the pairs whose IoU is above `threshold`, which from 0.5 on can pair a nucleus only once.
+def counts_at(iou: np.ndarray, thresh: float = 0.5) -> Counts:
+    """Numbers of nuclei, matched where their IoU is above `thresh`, which from 0.5 on can pair a nucleus only once.
 
-    `jaccard` of them is TP / (TP + FP + FN), the average precision of the 2018 Data Science Bowl; `f1` is the
+    `jaccard` of them is tp / (tp + fp + fn), the average precision of the 2018 Data Science Bowl; `f1` is the
     score of Caicedo et al. (2019), Cytometry A 95:952.
+
+    Parameters
+    ----------
+    iou : (G, R) ndarray
+        See `iou_matrix`.
+    thresh : float
+        0.5 or more.
+
+    Returns
+    -------
+    Counts
+
+    Raises
+    ------
+    HarnessError
+        A threshold below 0.5.
+
+    Examples
+    --------
+    >>> counts_at(np.array([[0.75, 0.0], [0.0, 0.4]]))
+    Counts(matched=1, annotated=2, predicted=2)
     """
-    if threshold < 0.5:
-        raise HarnessError(f"IoU threshold {threshold}: below 0.5 a nucleus may pair twice; give 0.5 or more")
-    return Counts(int((iou > threshold).sum()), *iou.shape)
+    if thresh < 0.5:
+        raise HarnessError(f"IoU threshold {thresh}: below 0.5 a nucleus may pair twice; give 0.5 or more")
+    return Counts(int((iou > thresh).sum()), *iou.shape)
 
 
-def f1(counts):
-    """2|M| / (|G| + |R|) of the sum of one or more `Counts`; NaN without any nucleus."""
-    matched, annotated, predicted = pooled(counts)
-    return float(2 * matched / (annotated + predicted)) if annotated + predicted else float("nan")
+def f1(counts: Counts | Iterable[Counts]) -> float:
+    """2 tp / (2 tp + fp + fn) of one or more `Counts`, pooled; NaN without any nucleus.
+
+    Examples
+    --------
+    >>> f1(Counts(matched=2, annotated=2, predicted=3))
+    0.8
+    """
+    total = pooled(counts)
+    both = 2 * total.tp + total.fp + total.fn
+    return 2 * total.tp / both if both else float("nan")
 
 
-def panoptic_quality(ious):
+def panoptic_quality(ious: Iterable[np.ndarray]) -> float:
     """Sum of IoU above 0.5 over (|G| + |R|) / 2, pooled (Kirillov et al. 2019, eq. 1); NaN without nuclei.
 
     Parameters
     ----------
-    ious : iterable of (G, R) arrays
+    ious : iterable of (G, R) ndarray
         One `iou_matrix` per field.
+
+    Examples
+    --------
+    >>> panoptic_quality([np.array([[0.75, 0.0, 0.0]])])
+    0.375
     """
     ious = list(ious)
     nuclei = sum(sum(iou.shape) for iou in ious)
     return float(2 * sum(iou[iou > 0.5].sum() for iou in ious) / nuclei) if nuclei else float("nan")
 
 
-def aji(truth, prediction):
+def aji(y_true: np.ndarray, y_pred: np.ndarray) -> float:
     """Aggregated Jaccard index (Kumar et al. 2017, IEEE TMI 36:1550); NaN without any nucleus.
 
     Each annotated nucleus is paired with the prediction of largest IoU, the first of equals: shared pixels
     over the union of the pairs, to which nuclei without a partner on either side add all their pixels.
+
+    Parameters and errors are those of `iou_matrix`.
+
+    Examples
+    --------
+    >>> aji(np.array([[1, 1, 1, 1, 0, 0]]), np.array([[7, 7, 7, 0, 0, 8]]))
+    0.6
     """
-    shared, annotated, predicted = _shared_pixels(truth, prediction)
+    shared, annotated, predicted = _shared_pixels(y_true, y_pred)
     union = annotated[:, None] + predicted - shared
     rows = np.flatnonzero(shared.any(axis=1))
     best = (shared[rows] / union[rows]).argmax(axis=1) if len(rows) else rows
@@ -228,12 +374,22 @@ def aji(truth, prediction):
     return float(shared[rows, best].sum() / total) if total else float("nan")
 
 
-def object_errors(iou):
+def object_errors(iou: np.ndarray) -> dict[str, int]:
     """Numbers of `missed`, `extra`, `merged` and `split` nuclei (Caicedo et al. 2019).
 
     A missed (extra) nucleus has no partner of IoU above 0.7 among the predicted (annotated) ones. A
     prediction of IoU above 0.1 with two or more annotated nuclei is merged; an annotated nucleus of IoU
     above 0.1 with two or more predictions is split.
+
+    Parameters
+    ----------
+    iou : (G, R) ndarray
+        See `iou_matrix`.
+
+    Examples
+    --------
+    >>> object_errors(np.array([[0.5], [0.4]]))
+    {'missed': 2, 'extra': 1, 'merged': 1, 'split': 0}
     """
     paired, related = iou > 0.7, iou > 0.1
     return {
@@ -244,30 +400,31 @@ def object_errors(iou):
     }
 
 
-def iou_sweep(truths, predictions):
-    """F1 and average precision at each of `IOU_THRESHOLDS`, pooled: {threshold: (F1, average precision)}."""
-    ious = [iou_matrix(g, r) for g, r in zip(truths, predictions, strict=True)]
-    counts = {threshold: [counts_at(iou, threshold) for iou in ious] for threshold in IOU_THRESHOLDS}
-    return {threshold: (f1(each), jaccard(each)) for threshold, each in counts.items()}
+def iou_sweep(
+    y_true: Iterable[np.ndarray], y_pred: Iterable[np.ndarray], thresh: Iterable[float] = IOU_THRESHOLDS
+) -> dict[float, tuple[float, float]]:
+    """F1 and average precision of some fields at each IoU, pooled: {threshold: (F1, average precision)}."""
+    ious = [iou_matrix(g, r) for g, r in zip(y_true, y_pred, strict=True)]
+    counts = {each: [counts_at(iou, each) for iou in ious] for each in thresh}
+    return {each: (f1(of_fields), jaccard(of_fields)) for each, of_fields in counts.items()}
 
 
-def _shared_pixels(truth, prediction):
+def _shared_pixels(y_true, y_pred):
     """(G, R) pixels shared by the nuclei of two label images, and their areas (G,) and (R,)."""
-    truth, prediction = _same_shape(check_labels(truth), check_labels(prediction))
-    (truth, annotated), (prediction, predicted) = _numbered(truth), _numbered(prediction)
+    y_true, y_pred = same_shape(check_labels(y_true), check_labels(y_pred))
+    (y_true, annotated), (y_pred, predicted) = _numbered(y_true), _numbered(y_pred)
     shared = np.zeros((len(annotated), len(predicted)), dtype=np.int64)
-    g, r, pixels = overlaps(truth, prediction)
+    g, r, pixels = overlaps(y_true, y_pred)
     shared[g - 1, r - 1] = pixels
     return shared, annotated, predicted
 
 
-def _numbered(labels, smallest=1):
-    """Label image of the nuclei of at least `smallest` px, numbered 1..n, and their n areas."""
+def _numbered(labels):
+    """Label image with the nuclei numbered 1..n, and their n areas."""
     areas = np.bincount(labels.ravel(), minlength=1)
-    keep = areas >= max(smallest, 1)
+    keep = areas > 0
     keep[0] = False
-    numbers = np.where(keep, np.cumsum(keep), 0).astype(np.int32)
-    return numbers[labels], areas[keep]
+    return np.where(keep, np.cumsum(keep), 0).astype(np.int32)[labels], areas[keep]
 
 
 def _extreme(labels, operation):
@@ -277,9 +434,10 @@ def _extreme(labels, operation):
     return operation(operation(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:])
 
 
-def _same_shape(truth, prediction):
-    if truth.shape != prediction.shape:
+def same_shape(y_true: np.ndarray, y_pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Both, or a HarnessError where they are not of the same pixels."""
+    if y_true.shape != y_pred.shape:
         raise HarnessError(
-            f"annotation of shape {truth.shape} and prediction of shape {prediction.shape}: score them on the same pixels"
+            f"annotation of shape {y_true.shape} and prediction of shape {y_pred.shape}: score them on the same pixels"
         )
-    return truth, prediction
+    return y_true, y_pred

@@ -2,42 +2,43 @@
 
 import numpy as np
 
-from harness.core.label_images import remove_touching_edge
-from harness.scoring.metrics import PROTOCOLS, erode, overlaps
+from harness.scoring.metrics import matching
 
 KINDS = ("missed", "extra", "merged", "split")
 
 
-def classify(annotated, predicted):
+def classify(y_true: np.ndarray, y_pred: np.ndarray) -> dict[str, list[int]]:
     """Sort the nuclei of a field that found no partner of their own.
 
     Parameters
     ----------
-    annotated, predicted : (H, W) int32 ndarray
+    y_true, y_pred : (H, W) int32 ndarray
         Label images of the same pixels.
 
     Returns
     -------
     dict of str to list of int
-        "missed" and "split": ids in `annotated` that overlap no, or several predicted nuclei. "extra" and "merged":
-        ids in `predicted` that overlap no, or several annotated ones. Every counted nucleus that is in none of these,
+        "missed" and "split": ids in `y_true` that overlap no, or several predicted nuclei. "extra" and "merged":
+        ids in `y_pred` that overlap no, or several annotated ones. Every counted nucleus that is in none of these,
         and whose partner is in none, is matched.
+
+    Examples
+    --------
+    >>> y_true, y_pred = np.zeros((2, 9, 9), np.int32)
+    >>> y_true[1:8, 1:8] = 5
+    >>> classify(y_true, y_pred)
+    {'missed': [5], 'extra': [], 'merged': [], 'split': []}
     """
-    erosion, smallest = PROTOCOLS["equal"]
-    counted = [_counted(labels, smallest) for labels in (annotated, predicted)]
-    g, r, _ = overlaps(*(erode(labels, erosion) for labels in counted))
-    return {"missed": _alone(counted[0], g), "extra": _alone(counted[1], r), "merged": _repeated(r), "split": _repeated(g)}
-
-
-def _counted(labels, smallest):
-    inner = remove_touching_edge(labels)
-    areas = np.bincount(inner.ravel())
-    return np.where(areas[inner] >= smallest, inner, 0)
-
-
-def _alone(labels, paired):
-    return np.setdiff1d(labels, np.append(paired, 0)).tolist()
+    found = matching(y_true, y_pred, "equal")
+    g, r = found.pairs.T
+    return {
+        "missed": np.setdiff1d(found.annotated, g).tolist(),
+        "extra": np.setdiff1d(found.predicted, r).tolist(),
+        "merged": _repeated(r),
+        "split": _repeated(g),
+    }
 
 
 def _repeated(ids):
-    return np.flatnonzero(np.bincount(ids) > 1).tolist() if len(ids) else []
+    found, counts = np.unique(ids, return_counts=True)
+    return found[counts > 1].tolist()

@@ -1,3 +1,5 @@
+import base64
+import html
 import json
 import re
 import shutil
@@ -11,6 +13,8 @@ from harness import report
 from harness.core.errors import HarnessError
 from harness.experiment import tracking
 from harness.experiment.registry import Registry
+from harness.report.content import OWN_TABLES
+from harness.scoring import pixels
 
 
 @pytest.fixture(scope="module")
@@ -30,8 +34,9 @@ def strict(path):
 def test_folder_holds_what_it_should(written):
     out, returned = written
     names = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
-    tables = ("dice", "jaccard", "effect", "claims", "sensitivity", "quality", "errors", "timings")
+    tables = ("dice", "jaccard", *OWN_TABLES)
     pictures = (
+        "input",
         "scores",
         "iou",
         "labels",
@@ -82,16 +87,58 @@ def test_published_values_stand_beside_results_on_their_data_set_alone(tmp_path,
 
 
 def test_the_third_table_sets_published_times_beside_those_measured(written):
-    table = (written[0] / "report.md").read_text().split("## Table 3. Processing times")[1].split("## ")[0]
-    step = next(line for line in table.splitlines() if "DL trained on manual" in line)
-    assert [cell.strip() for cell in step.split("|")[2:4]] == ["310.0", "43"]
+    table = (written[0] / "report.md").read_text().split("## Table 3. Processing times")[1].split("Whole runs")[0]
+    cells = [[cell.strip() for cell in line.split("|")[1:-1]] for line in table.splitlines() if "|" in line]
+    lines = {first: rest for first, *rest in cells}
+    assert lines["Published"] == ["43", "140", "12", "2", "5", "9"]
+    assert lines["DL trained on Consensus"][:4] == ["310.0", "992", "125.0", "0.8"]  # 3,200 steps, and 6 tiles
+    assert "busy" not in table
+
+
+def test_a_time_is_marked_where_other_processes_had_the_cores(tmp_path, book, resolve, small, seven):
+    others = seven[0].metrics | {"seconds_training_others": 0.15 * 2 * 70}
+    busy = [seven[0]._replace(metrics=others), *seven[1:]]
+    results = report.write(book, resolve, small, "quick", busy, tmp_path / "report", figures=False)
+    assert [line["busy"] for line in results["timings"]] == [True] + [False] * 6
+    text = (tmp_path / "report" / "report.md").read_text()
+    assert "310.0 *busy*" in text and "such a time is no benchmark" in text
+
+
+def test_times_that_an_earlier_harness_took_otherwise_are_not_shown(tmp_path, book, resolve, small, seven):
+    older = {name: value for name, value in seven[0].metrics.items() if name not in ("seconds_train_step", "seconds_tile")}
+    runs = [seven[0]._replace(metrics=older | {"seconds_step": 0.629})]
+    results = report.write(book, resolve, small, "quick", runs, tmp_path / "report", figures=False)
+    assert results["timings"][0]["step_ms"] is None and results["timings"][0]["training"] == 70
+    assert "629" not in (tmp_path / "report" / "report.md").read_text().split("## Table 3")[1].split("## What")[0]
 
 
 def test_markdown_has_the_papers_rows_in_order_with_the_best_in_bold(written, book):
     lines = (written[0] / "report.md").read_text().split("## Table 2")[1].splitlines()
     table = [line for line in lines if line.startswith("| ")][2:9]
-    assert [line.split("|")[1].strip() for line in table] == [row.title for row in book.rows.values()]
-    assert "**" in table[0] and not any("**" in line for line in table[1:])
+    names = [row.title for row in book.rows.values()]
+    assert [line.split("|")[1].strip() for line in table] == [f"*{names[0]}*", *names[1:]]
+    assert "**" in table[1] and not any("**" in line for line in [table[0], *table[2:]])  # GT is best, and does not compete
+
+
+def test_rows_that_a_table_of_the_paper_does_not_have_come_last_and_are_marked(tmp_path, book, resolve, small, seven):
+    table = book.tables["dice"].model_copy(update={"published": {"classical-shape-shape": [0.9], "network-manual": [0.9]}})
+    own = book.model_copy(update={"tables": {"dice": table}})
+    report.write(own, resolve, small, "quick", seven, tmp_path / "report", figures=False)
+    text = (tmp_path / "report" / "report.md").read_text()
+    rows = [line.split("|")[1].strip() for line in text.split("## Table 1")[1].splitlines() if line.startswith("| ")][2:9]
+    assert rows[:3] == ["*DL trained on GT*", "Classical Shape/Shape", "DL trained on Shape/Intensity †"]
+    assert all(row.endswith("†") for row in rows[2:]) and "† Not in the paper's table." in text
+
+
+def test_the_cell_farthest_from_the_print_is_named(written):
+    cells = [cell for cell in written[1]["tables"]["dice"]["cells"] if cell["difference"] is not None]
+    farthest = max(cells, key=lambda cell: abs(cell["difference"]))
+    text = (written[0] / "report.md").read_text()
+    (said,) = re.findall(r"Farthest from the print: \*?([^,*]*)\*?, ([^,]*, [^,]*), ", text.split("## Table 2")[0])
+    assert (
+        said[0] == farthest["title"]
+        and said[1] == {"dice_nuclei": "Dice, nuclei", "dice_separations": "Dice, separations"}[farthest["metric"]]
+    )
 
 
 def test_one_training_per_row_is_said_where_it_matters(written):
@@ -163,7 +210,95 @@ def test_spread_over_seeds(tmp_path, book, resolve, small, seven):
     assert (cell["n"], cell["value"]) == (3, pytest.approx(np.mean(values)))
     assert cell["sd"] == pytest.approx(np.std(values, ddof=1))
     text = (tmp_path / "report" / "report.md").read_text()
-    assert "**0.930** ± 0.036 (n = 3)" in text and "One training stands" not in text
+    assert "0.930 ± 0.036 (n = 3)" in text and "One training stands" not in text
+
+
+def test_a_finished_run_tells_nothing_of_a_failure_before(tmp_path, book, resolve, small, seven):
+    runs = [run._replace(tags=run.tags | {"harness.failure": "BrokenProcessPool: terminated abruptly"}) for run in seven]
+    report.write(book, resolve, small, "quick", runs, tmp_path / "report", figures=False)
+    assert "terminated abruptly" not in (tmp_path / "report" / "report.md").read_text()
+
+
+def test_scores_of_a_reviewer_have_intervals_around_the_values_of_the_runs(written, seven):
+    logged = {run.row: {name.split("/")[-1]: value for name, value in run.metrics.items()} for run in seven}
+    for name in ("quality", "outlines", "crowding"):
+        lines = written[1][name]
+        assert {line["row"] for line in lines} == set(logged)
+        for line in lines:
+            assert line["value"] == pytest.approx(logged[line["row"]][line["metric"]], abs=1e-12)
+            assert line["low"] <= line["value"] <= line["high"]
+
+
+def test_why_dice_stays_where_it_is_adds_up(written, seven):
+    text = (written[0] / "report.md").read_text()
+    assert "## Why Dice stays at" in text
+    for line, run in zip(written[1]["wrong_pixels"], seven, strict=True):
+        wrong = sum(line[name] for name in (*pixels.FALSE_FOREGROUND, *pixels.FALSE_BACKGROUND))
+        right = 1 - sum(line[name] for name in pixels.FALSE_BACKGROUND)
+        assert line["dice"] == pytest.approx(2 * right / (2 * right + wrong)) == pytest.approx(run.metrics["dice_nuclei_pooled"])
+        assert line["dice"] - 1e-12 <= line["dice_rim"] <= 1
+    halves = pd.DataFrame(written[1]["density"]).set_index(["row", "half"])
+    mean = halves["dice_nuclei"].groupby("row").mean()
+    assert all(mean[run.row] == pytest.approx(run.metrics["dice_nuclei"]) for run in seven)  # a tile a field, halves of three
+
+
+def test_protocols_that_disagree_are_named_in_a_sentence(written):
+    claims = pd.DataFrame(written[1]["claims"]).pivot_table(
+        index=["claim", "better"], columns="metric", values="verdict", aggfunc="first"
+    )
+    differ = claims.dropna(subset=["jaccard", "jaccard_equal"]).query("jaccard != jaccard_equal")
+    said = (written[0] / "report.md").read_text().split("The protocol decides: ")[1:]
+    assert len(said) == bool(len(differ))
+    for (claim, _), line in differ.iterrows():
+        assert f"“{claim}” {line['jaccard']} under `paper` and {line['jaccard_equal']} under `equal`." in said[0]
+
+
+# ---- texts of others
+
+
+EVIL = r"""A *row* | ![x](../../secret.png) <script>alert(1)</script> `code` [link](javascript:alert(1)) # & $x$ \frac"""
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory, book, resolve, small, seven):
+    """A report whose titles, failures and data set's name are not well meant; its Markdown and its page."""
+    rows = {name: row.model_copy(update={"title": f"{EVIL} {name}"}) for name, row in book.rows.items()}
+    tables = {name: table.model_copy(update={"title": EVIL}) for name, table in book.tables.items()}
+    own = book.model_copy(update={"rows": rows, "tables": tables})
+    failed = seven[1]._replace(state="failed", tags={"harness.failure": f"{EVIL}\n\n# A heading\n\n- a list"})
+    tagged = seven[0]._replace(tags=seven[0].tags | {"harness.version": EVIL})
+    folder = tmp_path_factory.mktemp("hostile")
+    (folder / "secret.png").write_bytes(b"secret")
+    data = replace(small, name=f"data `{EVIL}`")
+    report.write(own, resolve, data, "quick", [tagged, failed, seven[3]], folder / "out" / "report")
+    return [(folder / "out" / "report" / f"report.{kind}").read_text() for kind in ("md", "html")]
+
+
+def test_texts_of_others_are_shown_as_they_are(hostile):
+    _, page = hostile
+    shown = html.unescape(re.sub(r"<[^>]+>", "", page))
+    assert shown.count(EVIL) > 30  # titles of rows and tables, the failure, a tag
+
+
+def test_texts_of_others_bring_in_no_markup_link_or_file(hostile):
+    text, page = hostile
+    assert "<script" not in page and "<a " not in page and base64.b64encode(b"secret").decode() not in page
+    assert page.count("<h1>") == 1 and "<h1>A heading" not in page and "<li>a list" not in page
+    pictures = re.findall(r"^!\[.*\]\(figures/[\w.-]+\)$", text, flags=re.MULTILINE)
+    assert page.count("<img") == len(pictures) == 8
+    assert set(re.findall(r'<img src="([^"]{0,22})', page)) == {"data:image/png;base64,"}
+
+
+def test_every_table_of_the_page_has_as_many_cells_in_every_line(hostile):
+    for table in re.findall(r"<table>(.*?)</table>", hostile[1], flags=re.DOTALL):
+        assert len({len(re.findall("<t[hd]", line)) for line in re.findall("<tr>(.*?)</tr>", table, flags=re.DOTALL)}) == 1
+
+
+def test_a_picture_that_is_not_the_reports_own_is_not_shown(tmp_path):
+    (tmp_path / "mine.png").write_bytes(b"mine")
+    (tmp_path / "other.png").write_bytes(b"other")
+    page = report.html.page("# A\n\n![a](mine.png) ![b](other.png) ![c](http://x.org/y.png)", tmp_path, ["mine.png"])
+    assert re.findall('src="([^"]*)"', page) == ["data:image/png;base64," + base64.b64encode(b"mine").decode()]
 
 
 def test_nothing_done_yet_is_a_report_too(tmp_path, book, resolve, small):
@@ -296,9 +431,10 @@ def test_scores_over_iou_that_an_older_run_did_not_store_come_from_scoring_again
         )
         for recompute in (False, True)
     )
-    assert [line["row"] for line in read["quality"]] == [seven[4].row]
-    assert f"scores them again: {book.rows[older.row].title}." in (tmp_path / "False" / "report.md").read_text()
-    assert [line["row"] for line in again["quality"]] == [older.row, seven[4].row]
+    assert {line["row"] for line in read["quality"]} == {line["row"] for line in read["outlines"]} == {seven[4].row}
+    text = (tmp_path / "False" / "report.md").read_text()
+    assert text.count(f"scores them again: {book.rows[older.row].title}.") == 3  # over IoU, outlines, touching nuclei
+    assert {line["row"] for line in again["quality"]} == {line["row"] for line in again["outlines"]} == {older.row, seven[4].row}
 
 
 def test_a_thousand_runs_are_told_apart_by_their_seeds(tmp_path, book, resolve, small, seven):

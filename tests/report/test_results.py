@@ -1,8 +1,9 @@
 import pandas as pd
 import pytest
 
-from harness.experiment.results import collect, ratios, read_all
-from harness.scoring import evaluation
+from harness.experiment.results import collect, read_all
+from harness.scoring import pooling
+from harness.scoring.names import METRICS
 
 
 def test_newest_finished_run_of_the_current_spec_counts(book, resolve, seven):
@@ -50,15 +51,17 @@ def test_tables_of_runs_stand_one_below_the_other(tmp_path, book, resolve, seven
 
 
 def test_ratios_of_sums_are_the_metrics_of_the_runs(book, resolve, seven):
-    terms = ratios(read_all(collect(book, resolve, seven, {}), "per_tile.csv"))
+    stored = (read_all(collect(book, resolve, seven, {}), f"{name}.csv") for name in ("per_tile", "per_field"))
+    terms = pooling.terms(*stored)
+    assert set(METRICS) - {"ap"} <= set(terms)
     for run in seven:
-        for metric, table in terms.items():
-            above, below = table.loc[run.row].sum()
-            assert above / below == pytest.approx(run.metrics[metric], abs=1e-12)
+        logged = {name.split("/")[-1]: value for name, value in run.metrics.items()}
+        for metric in set(METRICS) - {"ap"}:
+            above, below = terms[metric].loc[run.row].sum()
+            assert above / below == pytest.approx(logged[metric], abs=1e-12)
 
 
 def test_a_class_that_a_tile_lacks_is_left_out_of_its_mean():
-    counts = {f"{protocol}_{name}": [1, 1] for protocol in ("paper", "equal") for name in evaluation.COUNTS}
     tiles = pd.DataFrame(
         {
             "row": "a",
@@ -69,8 +72,7 @@ def test_a_class_that_a_tile_lacks_is_left_out_of_its_mean():
             "dice_separations_twice_both": 0,
             "dice_separations_sum": 0,
         }
-        | counts
     )
-    terms = ratios(tiles)
+    terms = pooling.terms(tiles, tiles[["row", "seed", "field"]].drop_duplicates())
     assert tuple(terms["dice_nuclei"].iloc[0]) == (0.5, 1)
-    assert tuple(terms["dice_separations"].iloc[0]) == (0, 0)
+    assert terms["dice_separations"].empty  # undefined everywhere

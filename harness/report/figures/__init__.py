@@ -1,0 +1,110 @@
+"""The pictures of a report."""
+
+from pathlib import Path
+
+from harness.experiment.results import RowResults, read_all
+from harness.report.content import Content
+from harness.report.figures import fields, paper, scores
+from harness.report.figures.architecture import architecture
+from harness.report.figures.style import Picture, save
+
+__all__ = ["Picture", "draw_all"]
+
+FIELDS_DPI = 80  # noise hardly compresses: at 120 the fields of seven rows took 6 MB
+
+
+def draw_all(content: Content, folder: Path) -> list[Picture]:
+    """Draw every picture of a report into a folder; in the order of the report."""
+    if not content.done:
+        return []
+    drawn = [
+        save(
+            scores.score_dots(content),
+            folder / "scores.png",
+            "Scores of every test field",
+            "A dot per field (mean over seeds); the bar is the table's value with its 95 % interval.",
+        )
+    ]
+    if len(content.quality):
+        drawn.append(
+            save(
+                scores.iou_curves(content),
+                folder / "iou.png",
+                "F1 over IoU",
+                "Pooled over the test set, mean over seeds; networks solid, classical rows dashed.",
+            )
+        )
+    drawn += _of_the_paper(content, folder)
+    history = read_all(content.results, "history.csv")
+    if len(history):
+        drawn.append(
+            save(
+                scores.learning_curves(history, content.titles),
+                folder / "learning-curves.png",
+                "Learning curves",
+                "Loss of training and validation by epoch; the ring marks the epoch that was kept.",
+            )
+        )
+    for result in content.done:
+        drawn += _of_row(result, content, folder)
+    return drawn
+
+
+def _of_the_paper(content, folder):
+    """The paper's Fig. 1 and 2, and what there is to learn from; its Fig. 3 stands with each network row."""
+    name = paper.most_separated(content.dataset)
+    about = f"Test field {fields.short(name)}, its intensities from black to white."
+    image = content.dataset.read_image(name)
+    drawn = [save(paper.raw_input(image), folder / "input.png", "Raw input image (the paper's Fig. 1)", about)]
+    networks = [result for result in content.done if result.row.method == "network"]
+    for base, last in dict.fromkeys(_widths(result, content.registry) for result in networks):
+        drawn.append(
+            save(
+                architecture(base, last),
+                folder / f"network-{base}-{last}.png",
+                f"The U-Net, base {base}, last {last} (the paper's Fig. 2)",
+                "Filters above the boxes, side of the feature maps in px below.",
+            )
+        )
+    panels = paper.label_panels([result for result in content.done if result.row.method == "classical"], content.dataset, name)
+    if len(panels) > 2:
+        drawn.append(
+            save(
+                paper.label_sources(panels),
+                folder / "labels.png",
+                "What there is to learn from",
+                "A window of the same field: manual labels and those of each classical row, as class maps.",
+            )
+        )
+    return drawn
+
+
+def _widths(result, registry):
+    network = result.row.network or registry.network
+    return network.base, network.last
+
+
+def _of_row(result: RowResults, content: Content, folder: Path) -> list[Picture]:
+    drawn, title = [], result.row.title
+    examples = fields.examples(result, content)
+    if examples:
+        drawn.append(
+            save(
+                fields.fields_with_errors(examples),
+                folder / f"fields-{result.name}.png",
+                f"{title}: best, median and worst field",
+                "By the field's Jaccard index under `equal`; errors as that protocol counts them.",
+                FIELDS_DPI,
+            )
+        )
+    found = paper.tile_to_show(result, content.dataset) if result.row.method == "network" else None
+    if found:
+        drawn.append(
+            save(
+                paper.postprocessing(*found),
+                folder / f"postprocessing-{result.name}.png",
+                f"{title}: post-processing (the paper's Fig. 3)",
+                "The test tile with most separations: from the class map to nuclei, those at the edge removed.",
+            )
+        )
+    return drawn

@@ -1,0 +1,50 @@
+"""Every metric that is reported: its name, what people read, how it is rounded, and which value is best."""
+
+from typing import Literal, NamedTuple
+
+
+class Metric(NamedTuple):
+    """How a metric is shown: its title in Markdown, decimals, unit, and which of its values is best."""
+
+    title: str
+    decimals: int = 3
+    unit: str = ""
+    best: Literal["highest", "lowest", "zero"] = "highest"
+
+    def rank(self, value: float) -> float:
+        """Larger is better, as far as is shown."""
+        shown = round(value, self.decimals)
+        return {"highest": shown, "lowest": -shown, "zero": -abs(shown)}[self.best]
+
+
+TableMetric = Literal["dice_nuclei", "dice_separations", "jaccard", "jaccard_equal"]
+TABLES: dict[str, Metric] = {  # of the paper: what a table of a registry may hold, and what claims are checked with
+    "dice_nuclei": Metric("Dice, nuclei"),
+    "dice_separations": Metric("Dice, separations"),
+    "jaccard": Metric("Jaccard, `paper`"),
+    "jaccard_equal": Metric("Jaccard, `equal`"),
+}
+QUALITY = {
+    "f1_50": Metric("F1 at 0.5"),
+    "f1_75": Metric("F1 at 0.75"),
+    "f1_90": Metric("F1 at 0.9"),
+    "ap_50": Metric("AP at 0.5"),
+    "ap": Metric("AP, 0.5 to 0.95"),
+    "pq": Metric("PQ"),
+    "aji": Metric("AJI"),
+}
+OUTLINES = {
+    "outline_offset": Metric("outline offset", 2, "px", "zero"),
+    "area_bias": Metric("area bias", 3, "", "zero"),
+    "nsd": Metric("NSD at 1 px"),
+    "hd95": Metric("HD95", 2, "px", "lowest"),
+    "count_error": Metric("count error", 1, "", "zero"),
+    "count_error_absolute": Metric("absolute count error", 1, "", "lowest"),
+}
+CROWDING = {
+    f"{name}_{kind}": Metric(f"{title}, {kind}")
+    for name, title in (("jaccard", "Jaccard `paper`"), ("jaccard_equal", "Jaccard `equal`"), ("f1_50", "F1 at 0.5"))
+    for kind in ("touching", "isolated")
+}
+METRICS: dict[str, Metric] = {**TABLES, **QUALITY, **OUTLINES, **CROWDING}
+SIGNED = tuple(name for name, metric in METRICS.items() if metric.best == "zero")
