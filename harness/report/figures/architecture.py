@@ -9,7 +9,7 @@ COLOURS = {"convolution 3x3, selu": "#56B4E9", "concatenated": "#E5E5E5", "softm
 ARROWS = {"max-pooling 2x2, dropout": ("#000000", "-"), "transposed convolution 2x2": ("#009E73", "-"), "copy": ("#888888", "--")}
 
 
-def sizes(base, last, side=512):
+def sizes(base: int, last: int, side: int = 512) -> list[tuple[int, int, int]]:
     """Filters and side of every level of the network.
 
     Parameters
@@ -27,7 +27,7 @@ def sizes(base, last, side=512):
     return [(side >> level, base << level, last if level == 0 else base << level) for level in range(DEPTH + 1)]
 
 
-def architecture(base, last):
+def architecture(base: int, last: int) -> Figure:
     """Draw the U-Net of these widths; a matplotlib Figure."""
     figure = Figure(figsize=(11, 5.2), layout="constrained")
     axis = figure.subplots()
