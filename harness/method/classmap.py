@@ -1,4 +1,4 @@
-"""Label image -> class map: background, nucleus, separation of touching nuclei (paper, section 3)."""
+"""Label image -> class map: background, nucleus, separation of touching nuclei (paper, section 2.3)."""
 
 import numpy as np
 from scipy.ndimage import maximum_filter, minimum_filter

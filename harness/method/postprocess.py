@@ -1,4 +1,4 @@
-"""Class map -> nuclei: thin the separations to lines and cut along them (paper, section 3 and Fig. 3)."""
+"""Class map -> nuclei: thin the separations to lines and cut along them (paper, section 2.4 and Fig. 3)."""
 
 import numpy as np
 from scipy.ndimage import binary_dilation

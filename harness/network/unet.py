@@ -1,4 +1,4 @@
-"""The U-Net of the paper (section 2.2, Fig. 2)."""
+"""The U-Net of the paper (section 2.3, Fig. 2)."""
 
 import keras
 import numpy as np

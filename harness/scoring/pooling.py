@@ -56,7 +56,8 @@ class _Columns(dict):
     def __missing__(self, name):
         return self.nothing
 
-    def counts(self, name):
+    def counts(self, name: str) -> Counts:
+        """The three columns of a name."""
         return Counts(*(self[f"{name}_{key}"] for key in Counts._fields))
 
 

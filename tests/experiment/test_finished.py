@@ -95,7 +95,8 @@ def test_a_classical_run_holds_what_its_scores_can_be_made_from_again(fields, ru
 def test_a_network_run_holds_spec_curves_model_and_predictions(runs):
     run = runs["network-consensus", 1]
     assert json.loads(tracking.artifact(run, "spec.json").read_text())["seed"] == 1
-    assert len(pd.read_csv(tracking.artifact(run, "history.csv"))) == 2
+    history = pd.read_csv(tracking.artifact(run, "history.csv"))
+    assert len(history) == 2 and (history["train_seconds"] < history["seconds"]).all()  # validation is not training
     assert len(mlflow.MlflowClient().get_metric_history(run.run_id, "val_loss")) == 2
     assert run.metrics["best_epoch"] in (1, 2) and run.metrics["seconds_training"] > 0
     assert 0 < run.metrics["seconds_train_step"] < run.metrics["seconds_training"] and run.metrics["seconds_tile"] > 0

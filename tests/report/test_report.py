@@ -285,7 +285,7 @@ def test_texts_of_others_bring_in_no_markup_link_or_file(hostile):
     assert "<script" not in page and "<a " not in page and base64.b64encode(b"secret").decode() not in page
     assert page.count("<h1>") == 1 and "<h1>A heading" not in page and "<li>a list" not in page
     pictures = re.findall(r"^!\[.*\]\(figures/[\w.-]+\)$", text, flags=re.MULTILINE)
-    assert page.count("<img") == len(pictures) == 8
+    assert page.count("<img") == len(pictures) == 9
     assert set(re.findall(r'<img src="([^"]{0,22})', page)) == {"data:image/png;base64,"}
 
 

@@ -1,5 +1,6 @@
 """The U-Net as a drawing with its sizes (the paper's Fig. 2)."""
 
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
@@ -9,7 +10,7 @@ COLOURS = {"convolution 3x3, selu": "#56B4E9", "concatenated": "#E5E5E5", "softm
 ARROWS = {"max-pooling 2x2, dropout": ("#000000", "-"), "transposed convolution 2x2": ("#009E73", "-"), "copy": ("#888888", "--")}
 
 
-def sizes(base, last, side=512):
+def sizes(base: int, last: int, side: int = 512) -> list[tuple[int, int, int]]:
     """Filters and side of every level of the network.
 
     Parameters
@@ -27,7 +28,7 @@ def sizes(base, last, side=512):
     return [(side >> level, base << level, last if level == 0 else base << level) for level in range(DEPTH + 1)]
 
 
-def architecture(base, last):
+def architecture(base: int, last: int) -> Figure:
     """Draw the U-Net of these widths; a matplotlib Figure."""
     figure = Figure(figsize=(11, 5.2), layout="constrained")
     axis = figure.subplots()
@@ -37,8 +38,8 @@ def architecture(base, last):
     axis.annotate("tile", (_left(0) - 0.35, 0), ha="right", va="center", fontsize=10)
     _box(axis, _right(0) + 2.2, 0, 3, levels[0][0], COLOURS["softmax"])
     axis.annotate("classes", (_right(0) + 2.75, 0), ha="left", va="center", fontsize=10)
-    handles = [Patch(facecolor=colour, edgecolor="#333333", label=name) for name, colour in COLOURS.items()]
-    handles += [Line2D([], [], color=colour, linestyle=style, label=name) for name, (colour, style) in ARROWS.items()]
+    handles: list[Artist] = [Patch(facecolor=colour, edgecolor="#333333", label=name) for name, colour in COLOURS.items()]
+    handles += [Line2D([], [], color=colour, ls=style, label=name) for name, (colour, style) in ARROWS.items()]
     figure.legend(handles=handles, loc="outside lower center", ncols=6, frameon=False, fontsize=9)
     axis.set(xlim=(_left(0) - 1.4, _right(0) + 4), ylim=(-DEPTH * 1.6 - 1, 1.3))
     axis.set_axis_off()
