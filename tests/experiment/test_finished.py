@@ -20,7 +20,6 @@ from harness.datasets import open_dataset
 from harness.experiment import tracking
 from harness.method import tiles
 from harness.method.classmap import class_map
-from harness.network.unet import unet
 from harness.scoring import metrics
 
 SMOKE = ("--profile", "smoke")
@@ -93,6 +92,8 @@ def test_a_classical_run_holds_what_its_scores_can_be_made_from_again(fields, ru
 
 
 def test_a_network_run_holds_spec_curves_model_and_predictions(runs):
+    from harness.network.unet import unet
+
     run = runs["network-consensus", 1]
     assert json.loads(tracking.artifact(run, "spec.json").read_text())["seed"] == 1
     history = pd.read_csv(tracking.artifact(run, "history.csv"))

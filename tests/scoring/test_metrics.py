@@ -339,6 +339,7 @@ def test_golden():
 # ---- what was published stays: this project's own values on the real test fields (docs/metrics.md)
 
 
+@pytest.mark.integration
 @pytest.mark.skipif("HARNESS_DATA_DIR" not in os.environ, reason="needs BBBC039: set HARNESS_DATA_DIR")
 def test_classical_rows_on_the_test_fields():
     paper, equal, dices = {}, {}, []
