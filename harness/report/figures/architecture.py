@@ -1,9 +1,13 @@
 """The U-Net as a drawing with its sizes (the paper's Fig. 2)."""
 
-from matplotlib.artist import Artist
+from typing import TYPE_CHECKING
+
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, Rectangle
+
+if TYPE_CHECKING:
+    from matplotlib.artist import Artist
 
 DEPTH = 4
 COLOURS = {"convolution 3x3, selu": "#56B4E9", "concatenated": "#E5E5E5", "softmax": "#D55E00"}
