@@ -5,6 +5,7 @@ here. What decides the trained weights has its own in tests/network, what is sco
 """
 
 import hashlib
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -124,3 +125,10 @@ def test_the_output_of_a_stage_moves_with_its_version_alone(stage, tmp_path):
     for array in output(tmp_path):
         found.update(f"{array.shape} {array.dtype}".encode() + np.ascontiguousarray(array).tobytes())
     assert (VERSIONS[stage], found.hexdigest()[:16]) == (version, digest)
+
+
+def test_every_stage_has_a_golden_output():
+    """Here, or beside the tests of what is trained and what is scored."""
+    files = [file.read_text() for room in ("network", "scoring") for file in (Path(__file__).parent / room).glob("test_*.py")]
+    golden = "".join(text for text in files if "VERSIONS[" in text)
+    assert [stage for stage in VERSIONS if stage not in STAGES and f'"{stage}"' not in golden] == []

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.core.errors import HarnessError
-from harness.core.label_images import check_labels, remove_touching_edge
+from harness.core.label_images import check_labels, new_ids, remove_touching_edge
 from harness.method.classmap import IGNORE
 
 EROSIONS = ("none", "mask", "object")
@@ -424,7 +424,7 @@ def _numbered(labels):
     areas = np.bincount(labels.ravel(), minlength=1)
     keep = areas > 0
     keep[0] = False
-    return np.where(keep, np.cumsum(keep), 0).astype(np.int32)[labels], areas[keep]
+    return new_ids(keep)[labels], areas[keep]
 
 
 def _extreme(labels, operation):
