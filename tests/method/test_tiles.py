@@ -32,6 +32,24 @@ def test_stitching_what_was_cut_gives_the_field_back(shape, size):
     np.testing.assert_allclose(stitch(cut[..., None], shape)[..., 0], field, rtol=1e-5)
 
 
+def slow_stitch(values, shape, size):
+    """The definition on the whole field: a tile weighs, each way, by how far a pixel is from its rim."""
+    total = np.zeros((2, *np.maximum(shape, size), values.shape[-1]))
+    for tile, (y, x) in zip(values, tiles.tile_corners(shape, size), strict=True):
+        for i, j in np.ndindex(size, size):
+            weight = min(i + 1, size - i) * min(j + 1, size - j)
+            total[0, y + i, x + j] += weight * tile[i, j]
+            total[1, y + i, x + j] += weight
+    return (total[0] / total[1])[: shape[0], : shape[1]]
+
+
+@settings(deadline=None)
+@given(st.tuples(st.integers(1, 25), st.integers(1, 25)), st.integers(1, 12))
+def test_stitching_is_the_definition(shape, size):
+    values = np.random.default_rng(0).random((len(tiles.tile_corners(shape, size)), size, size, 2)).astype(np.float32)
+    np.testing.assert_allclose(stitch(values, shape), slow_stitch(values, shape, size), rtol=1e-5)
+
+
 @settings(deadline=None)
 @given(st.tuples(sides, sides), st.integers(1, 40))
 def test_rows_of_a_stitched_field_come_as_soon_as_their_tiles_are_there(shape, size):

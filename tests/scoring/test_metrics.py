@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import array_shapes, arrays
+from scipy.ndimage import binary_erosion
 
 from harness.core.errors import HarnessError
 from harness.datasets import open_dataset
@@ -159,6 +160,30 @@ def random_labels(rng):
     moved, grown = corners + rng.integers(-1, 2, (8, 2)), size + rng.integers(-1, 3, (8, 2))
     kept = rng.random(8) > 0.2
     return (boxes(*np.hstack([corners, corners + size]).tolist()), boxes(*np.hstack([moved, moved + grown])[kept].tolist()))
+
+
+def slow_match(truth, prediction, erosion, smallest):
+    """The rule, nucleus by nucleus: those off the edge and large enough, eroded, and who overlaps only one another."""
+    sides = []
+    for labels in (truth, prediction):
+        at_the_edge = np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]])
+        nuclei = [labels == id_ for id_ in np.unique(labels) if id_ and id_ not in at_the_edge]
+        nuclei = [nucleus for nucleus in nuclei if nucleus.sum() >= smallest]
+        together = np.any([np.zeros(labels.shape, bool), *nuclei], axis=0)
+        eroded = {"none": nuclei, "mask": [one & shrunk(together) for one in nuclei], "object": [shrunk(one) for one in nuclei]}
+        sides.append(eroded[erosion])
+    meet = np.array([[(g & r).any() for r in sides[1]] for g in sides[0]], bool).reshape(len(sides[0]), len(sides[1]))
+    matched = meet & (meet.sum(axis=0) == 1) & (meet.sum(axis=1) == 1)[:, None]
+    return matched.sum(), len(sides[0]), len(sides[1])
+
+
+def shrunk(mask):
+    return binary_erosion(mask, np.ones((3, 3)))
+
+
+@given(label_pairs, st.sampled_from(metrics.EROSIONS), st.sampled_from(metrics.SMALLEST))
+def test_matching_is_the_definition(labels, erosion, smallest):
+    assert match(*labels, Protocol(erosion, smallest)) == slow_match(*labels, erosion, smallest)
 
 
 @given(label_pairs, st.sampled_from(metrics.EROSIONS), st.sampled_from(metrics.SMALLEST))

@@ -95,7 +95,7 @@ def test_every_setting_is_written(place, value, changed):
 
 def test_label_images_are_named_after_image_and_configuration():
     saved = [values for name, _, values in _modules(pipeline_text(CONFIGURATIONS, Settings())) if name == "SaveImages"]
-    assert [values[7] for values in saved] == ["_" + name.replace("/", "-") for name in CONFIGURATIONS]
+    assert [values[7] for values in saved] == ["_shape-intensity", "_intensity-shape", "_shape-shape", "_intensity-intensity"]
 
 
 def test_the_notes_say_that_the_threshold_of_3_cannot_be_written():
