@@ -136,12 +136,14 @@ def score(
     as_json: AsJson = False,
 ) -> None:
     """Score label images that any tool made, and put them into the tables as an external row."""
+    from harness.scoring.names import TABLES
+
     run = _session(dataset, data_dir, None, tracking_uri, file).score(name, predictions)
     if as_json:
         print(json.dumps({"row": run.row, "run_id": run.run_id, "dataset": run.dataset, "metrics": run.metrics}, indent=1))
         return
     table = Table("metric", "value", title=f"{name}, external, on the test fields of {run.dataset}", box=None)
-    for metric in ("dice_nuclei", "dice_separations", "jaccard", "jaccard_equal"):
+    for metric in TABLES:
         table.add_row(metric, f"{run.metrics[metric]:.4f}" if metric in run.metrics else "undefined")
     console.print(table)
 

@@ -108,7 +108,7 @@ def _learning_improves(evidence):
 
 def _shape_intensity_is_best(evidence):
     """Of Table 2: against the best of the other classical rows, here and in the paper."""
-    best, others = _rows(evidence, "classical", SHAPE_INTENSITY), _others(evidence, "classical", SHAPE_INTENSITY)
+    best, others = _rows(evidence, "classical", SHAPE_INTENSITY), _other_configurations(evidence)
     for metric in ("jaccard", "jaccard_equal") if best and others else ():
         done = [row for row in others if (row, metric) in evidence.boot]
         second = max(done, key=lambda row: evidence.boot[row, metric][0]) if done else others[0]
@@ -122,17 +122,18 @@ def _beyond_margin(one, other):
 
 
 def _consensus_is_worse(evidence):
-    alone, consensus = _rows(evidence, "network", SHAPE_INTENSITY), _rows(evidence, "network", "consensus")
-    for metric in TABLES if alone and consensus else ():
-        yield Question(CONSENSUS, metric, (alone[0], consensus[0]), np.subtract)
+    for alone in _rows(evidence, "network", SHAPE_INTENSITY):
+        for consensus in _trained_like(evidence, alone, "consensus")[:1]:
+            for metric in TABLES:
+                yield Question(CONSENSUS, metric, (alone, consensus), np.subtract)
 
 
 def _close_to_manual(evidence):
     """Not far behind: the network has closed more than half of the gap between its labels and manual labels."""
-    manual = _rows(evidence, "network", "manual")
-    for network, classical in learned_from(evidence.results, done=False) if manual else ():
-        for metric in TABLES:
-            yield Question(CLOSE, metric, (network, manual[0], classical), _closed_and_left, _share)
+    for network, classical in learned_from(evidence.results, done=False):
+        for manual in _trained_like(evidence, network, "manual")[:1]:
+            for metric in TABLES:
+                yield Question(CLOSE, metric, (network, manual, classical), _closed_and_left, _share)
 
 
 def _closed_and_left(learned, ideal, given):
@@ -167,14 +168,15 @@ def _measured(question, evidence):
 
 
 def _printed(question, evidence):
-    values = [evidence.published.get((row, question.metric), np.nan) for row in question.printed or question.rows]
+    rows = question.printed or question.rows
+    values, against = [evidence.published.get((row, question.metric), np.nan) for row in rows], rows[1]
     criterion = question.quantity(*values)
     if np.isnan(criterion):
         return {"published": values[0] - values[1]}
     return {
         "published": values[0] - values[1],
         "published_verdict": HOLDS if criterion > 0 else FAILS,
-        "published_why": question.said(*values),
+        "published_why": question.said(*values) or (f"against {against}" if against != question.rows[1] else ""),
     }
 
 
@@ -194,8 +196,21 @@ def _verdict(line, question, evidence):
 
 
 def _rows(evidence, method, labels):
-    return [name for name, result in evidence.results.items() if (result.row.method, result.row.labels) == (method, labels)]
+    """Rows of these labels as they are made: refined ones are others."""
+    rows = {name: result.row for name, result in evidence.results.items() if not result.row.refine}
+    return [name for name, row in rows.items() if (row.method, row.labels) == (method, labels)]
 
 
-def _others(evidence, method, labels):
-    return [name for name, result in evidence.results.items() if result.row.method == method and result.row.labels != labels]
+def _other_configurations(evidence):
+    labels = {result.row.labels for result in evidence.results.values()} - {SHAPE_INTENSITY}
+    return [row for each in sorted(labels) if each.startswith("cellprofiler:") for row in _rows(evidence, "classical", each)]
+
+
+def _trained_like(evidence, row, labels):
+    """Network rows of some labels that differ from a row in nothing but these."""
+    rows = {name: result.row for name, result in evidence.results.items()}
+    return [
+        name
+        for name in _rows(evidence, "network", labels)
+        if (rows[name].loss, rows[name].network) == (rows[row].loss, rows[row].network)
+    ]

@@ -203,7 +203,7 @@ def learned_from(results: Results, done: bool = True) -> list[tuple[str, str]]:
         for network in results.values()
         for classical in results.values()
         if (network.row.method, classical.row.method) == ("network", "classical")
-        and (network.row.labels, network.row.settings) == (classical.row.labels, classical.row.settings)
+        and network.row.source == classical.row.source
         and (not done or (network.runs and classical.runs))
     ]
 

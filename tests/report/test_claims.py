@@ -114,3 +114,15 @@ def test_a_registry_without_the_papers_rows_has_nothing_to_check():
     book = Registry.model_validate({"rows": {"own": {"title": "Own", "method": "network", "labels": "manual"}}})
     results = {"own": RowResults("own", book.rows["own"], [], [])}
     assert check(Evidence(results, {}, {})).empty
+
+
+def test_only_rows_that_differ_in_their_labels_alone_are_set_beside_each_other():
+    given = evidence({**PAPER, "linear": 0.7, "refined": 0.95})
+    rows = {name: result.row for name, result in given.results.items()}
+    linear = rows["learned"].model_copy(update={"loss": "dice"})
+    refined = rows["si"].model_copy(update={"refine": ["half-contrast"]})
+    more = {"linear": RowResults("linear", linear, ["a run"], []), "refined": RowResults("refined", refined, ["a run"], [])}
+    lines = check(given._replace(results=given.results | more))
+    pairs = set(zip(lines["better"], lines["worse"], strict=True))
+    assert {("learned", "si"), ("linear", "si"), ("learned", "manual"), ("si", "is")} <= pairs
+    assert not pairs & {("linear", "manual"), ("linear", "consensus"), ("learned", "refined"), ("si", "refined")}

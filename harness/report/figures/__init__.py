@@ -7,6 +7,7 @@ from harness.report.content import Content
 from harness.report.figures import fields, paper, scores
 from harness.report.figures.architecture import architecture
 from harness.report.figures.style import Picture, save
+from harness.report.markdown import escape
 
 __all__ = ["Picture", "draw_all"]
 
@@ -53,7 +54,7 @@ def draw_all(content: Content, folder: Path) -> list[Picture]:
 def _of_the_paper(content, folder):
     """The paper's Fig. 1 and 2, and what there is to learn from; its Fig. 3 stands with each network row."""
     name = paper.most_separated(content.dataset)
-    about = f"Test field {fields.short(name)}, its intensities from black to white."
+    about = f"Test field {escape(fields.short(name))}, its intensities from black to white."
     image = content.dataset.read_image(name)
     drawn = [save(paper.raw_input(image), folder / "input.png", "Raw input image (the paper's Fig. 1)", about)]
     networks = [result for result in content.done if result.row.method == "network"]

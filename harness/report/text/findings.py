@@ -3,7 +3,7 @@
 import pandas as pd
 
 from harness.report.content import Content
-from harness.report.markdown import NONE, number, percent, signed, to_markdown
+from harness.report.markdown import NONE, escape, number, percent, signed, to_markdown
 from harness.report.tables import learned_from
 from harness.report.text.rows import heading, title, unscored, with_intervals
 from harness.scoring.names import TABLES
@@ -151,9 +151,10 @@ def _claim_line(line):
         "values": f"{line.value_better:.4f} / {line.value_worse:.4f}",
         "difference": f"{signed(line.difference, 4)} ({signed(line.low, 4)} to {signed(line.high, 4)})",
         "p (Holm)": _p(line.p_holm),
-        "verdict": f"**{line.verdict}**" + (f": {line.why}" if line.why else ""),
+        "verdict": f"**{line.verdict}**" + (f": {escape(line.why)}" if line.why else ""),
         "published": signed(line.published),
-        "on the paper's numbers": on_paper + (f": {line.published_why}" if on_paper != NONE and line.published_why else ""),
+        "on the paper's numbers": on_paper
+        + (f": {escape(line.published_why)}" if on_paper != NONE and line.published_why else ""),
     }
 
 
