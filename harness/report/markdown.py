@@ -17,7 +17,7 @@ def escape(text: str) -> str:
     """
     line = " ".join(str(text).split())
     line = re.sub(r"([\\`*_\[\]<>&|~#])", r"\\\1", line)
-    return re.sub(r"^([-+=]|\d+(?=[.)]))", lambda found: "\\" + found[0] if not found[0].isdigit() else found[0] + "\\", line)
+    return re.sub(r"^([-+=]|\d+[.)](?=\s|$))", lambda found: f"{found[0][:-1]}\\{found[0][-1]}", line)  # lists and rules
 
 
 def code(text: str) -> str:

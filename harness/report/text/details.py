@@ -4,7 +4,7 @@ import pandas as pd
 
 from harness.report.content import Content
 from harness.report.markdown import number, to_markdown
-from harness.report.text.rows import title, unscored, with_intervals
+from harness.report.text.rows import section, title
 from harness.scoring.metrics import PROTOCOLS
 
 OUTLINES = """\
@@ -44,16 +44,12 @@ UNITS = {"tile": "tiles", "field": "fields"}
 
 def outlines(content: Content) -> str:
     """How far outlines lie apart, and how many nuclei there are."""
-    return _measured(content, content.outlines, OUTLINES)
+    return section(content, OUTLINES, content.outlines, "px_annotated")
 
 
 def quality(content: Content) -> str:
     """The usual scores over IoU."""
-    return _measured(content, content.quality, QUALITY)
-
-
-def _measured(content, frame, about):
-    return about + to_markdown(with_intervals(content, frame)) + unscored(content, frame) if len(frame) else ""
+    return section(content, QUALITY, content.quality, "iou_sum")
 
 
 def sensitivity(content: Content) -> str:

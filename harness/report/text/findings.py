@@ -5,7 +5,7 @@ import pandas as pd
 from harness.report.content import Content
 from harness.report.markdown import NONE, escape, number, percent, signed, to_markdown
 from harness.report.tables import learned_from
-from harness.report.text.rows import heading, title, unscored, with_intervals
+from harness.report.text.rows import heading, section, title, unscored
 from harness.scoring.names import TABLES
 
 CROWDING = """\
@@ -58,10 +58,8 @@ def protocol(content: Content) -> str:
         lines = [cells for line in effect.itertuples() for cells in _effect_lines(content, line)]
         parts += [_effect_text(content, line) for line in effect.itertuples()]
         parts.append(to_markdown(pd.DataFrame(lines, columns=columns), ("Jaccard index",)))
-    if len(content.crowding):
-        frame = content.crowding
-        parts.append(CROWDING + to_markdown(with_intervals(content, frame)) + unscored(content, frame))
-    return "\n\n".join(parts)
+    parts.append(section(content, CROWDING, content.crowding, "px_annotated"))
+    return "\n\n".join(part for part in parts if part)
 
 
 def _effect_lines(content, line):
@@ -178,7 +176,8 @@ def why(content: Content) -> str:
         [
             f"## Why Dice stays at {level:.3f}",
             *(_why_text(content, rows, network, labels) for network, labels in pairs),
-            WHY + to_markdown(shares) + unscored(content, frame),
+            WHY + to_markdown(shares),
+            *filter(None, [unscored(content, "px_annotated")]),
             _density(content),
         ]
     )

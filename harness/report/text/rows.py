@@ -3,7 +3,7 @@
 import pandas as pd
 
 from harness.report.content import Content
-from harness.report.markdown import bounds, escape, number, signed
+from harness.report.markdown import bounds, escape, number, signed, to_markdown
 from harness.report.tables import is_reference
 from harness.scoring.names import METRICS, SIGNED
 
@@ -38,8 +38,18 @@ def with_intervals(content: Content, frame: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(lines)
 
 
-def unscored(content: Content, frame: pd.DataFrame) -> str:
-    """A line about the rows that have runs, but of an earlier harness that did not store what a table needs."""
-    bare = [escape(result.row.title) for result in content.done if frame.empty or result.name not in set(frame["row"])]
-    said = "Runs of an earlier harness did not store this; `harness report --recompute` scores them again: "
-    return f"\n\n{said}{', '.join(bare)}." if bare else ""
+def unscored(content: Content, column: str) -> str:
+    """A line about the rows with runs of an earlier harness that did not store a column of per_field.csv."""
+    stored = content.per_field
+    if stored.empty:
+        return ""
+    lacking = set(stored["row"]) if column not in stored else set(stored.loc[stored[column].isna(), "row"])
+    bare = [escape(result.row.title) for result in content.done if result.name in lacking]
+    said = "Runs of an earlier harness did not store all of this; `harness report --recompute` scores them again: "
+    return f"{said}{', '.join(bare)}." if bare else ""
+
+
+def section(content: Content, about: str, frame: pd.DataFrame, column: str) -> str:
+    """A table of `with_intervals` and what is missing of it; nothing where no row is done."""
+    shown = [about + to_markdown(with_intervals(content, frame))] if len(frame) else [about] * bool(content.done)
+    return "\n\n".join(part.strip() for part in (*shown, unscored(content, column)) if part)
