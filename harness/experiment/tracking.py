@@ -363,6 +363,11 @@ def log_results(
         mlflow.log_artifacts(folder)
 
 
+def add_files(run: Run, folder: Path, path: str) -> None:
+    """Keep what was worked out later, the files of a folder, with a run under `path`."""
+    mlflow.MlflowClient().log_artifacts(run.run_id, str(folder), path)
+
+
 def log_model(model: "keras.Model", spec: Spec, image: "np.ndarray", val_loss: float) -> None:
     """Log a trained network so that `mlflow.pyfunc.load_model` gives a function of images, and register it by its row.
 
