@@ -169,12 +169,13 @@ def _row(given, row, half):
     if said.refused:
         return {"refused": said.refused}
     found, alone = said.with_control, said.alone
-    needed = pilot.fields_for_width(found, half)
+    without = pilot.fields_for_width(alone, half)
+    needed = min((fields for fields in (pilot.fields_for_width(found, half), without) if fields), default=None)
     return {
         **_bounds(said),
         "value": found.value,
         "fields": needed,
-        "fields_alone": pilot.fields_for_width(alone, half),
+        "fields_alone": without,
         **_cost(given, needed),
         "refused": None,
     }

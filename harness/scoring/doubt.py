@@ -15,19 +15,20 @@ from harness.scoring.metrics import overlaps
 
 SIGMA = 1.0  # px, of the gradient
 WEAKEST = 0.1  # of the outline: what shows a wrong part of it
-EXTREME = 10.0  # what features are cut at: of an image without contrast they are quotients by almost nothing
+# Where there is no contrast, quotients by it are cut: a step through the Gaussian has an edge of 0.4.
+SHARPEST, MOST_UNEVEN = 0.5, 5.0
 OUTSIDE = 0.5  # of a nucleus that another source sees, for it to count as one that is missing
 
 # Of the chance that no annotated nucleus has an IoU above 0.7 with it, the bound of Caicedo et al. (2019).
-CONSTANT = 25.66
+CONSTANT = 23.43
 WEIGHTS = {
-    "agreement": -8.08,
-    "roundness": -22.43,
-    "edge": -11.88,
-    "unevenness": 5.31,
-    "large": 1.76,
-    "small": 2.26,
-    "at_edge": -1.29,
+    "agreement": -7.07,
+    "roundness": -19.89,
+    "edge": -17.89,
+    "unevenness": 3.63,
+    "large": 2.25,
+    "small": 2.45,
+    "at_edge": -1.3,
 }
 
 
@@ -66,8 +67,8 @@ def measure(labels: np.ndarray, others: Sequence[np.ndarray], image: np.ndarray)
         "area": areas,
         "agreement": np.mean([best_iou(labels, other) for other in others], axis=0),
         "roundness": areas / _ellipse(sums, rows, columns, y, x, area),
-        "edge": _weakest_edge(labels, image.astype(float)) / contrast,
-        "unevenness": deviation / contrast,
+        "edge": np.minimum(_weakest_edge(labels, image.astype(float)) / contrast, SHARPEST),
+        "unevenness": np.minimum(deviation / contrast, MOST_UNEVEN),
         "large": size.clip(min=0),
         "small": (-size).clip(min=0),
         "at_edge": _at_edge(labels, len(area)),
@@ -77,7 +78,7 @@ def measure(labels: np.ndarray, others: Sequence[np.ndarray], image: np.ndarray)
 
 def doubt(measured: pd.DataFrame) -> np.ndarray:
     """Chance of each nucleus of being wrong, (n,) float64, from what `measure` gave."""
-    features = measured[list(WEIGHTS)].to_numpy(float).clip(-EXTREME, EXTREME)
+    features = measured[list(WEIGHTS)].to_numpy(float)
     return 1 / (1 + np.exp(-(CONSTANT + features @ np.array(list(WEIGHTS.values())))))
 
 

@@ -5,7 +5,7 @@ arXiv:2311.01453) for small pilots: the slope begins at 1 and gives way to the p
 delete-one jackknife, so that pooled scores, ratios of sums, need nothing of their own. docs/afternoon.md says how it was chosen.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -142,26 +142,32 @@ def refusal(score: Sequence[Part], known: Sequence[Part], others: Sequence[Part]
     Parameters
     ----------
     score, known, others : sequence of Part
-        See `estimate`; without leading axes. One part of `score` is a row's score, two are a difference.
+        See `estimate`. One part of `score` is a row's score, two are a difference.
     nuclei : (M,) ndarray or None
         Nuclei of every field as far as is known without annotation, of a pooled score; None of a mean over fields.
     """
+    return next((why for why, holds in objections(score, known, others, nuclei) if holds), None)
+
+
+def objections(
+    score: Sequence[Part], known: Sequence[Part], others: Sequence[Part], nuclei: np.ndarray | None
+) -> Iterator[tuple[str, Any]]:
+    """Everything that speaks against an estimate, and whether it holds, (...) bool, of each pilot; see `refusal`."""
     y = _pool(score)
     fields = y.influence.shape[-1]
-    if fields < LEAST:
-        return f"{fields} annotated fields say nothing; annotate {LEAST} at least"
-    if nuclei is not None and nuclei.std() > UNEQUAL * nuclei.mean() and fields < LEAST_UNEQUAL:
-        return (
-            f"fields hold very different numbers of nuclei, so that few of them decide a pooled score: it needs "
-            f"{LEAST_UNEQUAL} annotated fields; the mean over fields (the metric with _fields) needs fewer"
-        )
-    if nuclei is None and len(score) == 1 and y.value > NEAR_CEILING:
-        return f"a mean over fields above {NEAR_CEILING} hangs on a few failed fields; ask for the pooled score"
-    if np.count_nonzero(np.abs(y.influence - np.median(y.influence)) > 1e-9) < min(fields - 1, 5):
-        return "most annotated fields say the same; annotate more of them"
-    if known and _pool(known).influence.std(ddof=1) < ALIKE * _pool(others).influence.std():
-        return "the annotated fields are more alike than the others; annotate the fields listed as next"
-    return None
+    yield f"{fields} annotated fields say nothing; annotate {LEAST} at least", np.full(y.value.shape, fields < LEAST)
+    if nuclei is not None:
+        unequal = nuclei.std(axis=-1) > UNEQUAL * nuclei.mean(axis=-1)
+        why = f"few fields hold most of the nuclei: a pooled score needs {LEAST_UNEQUAL} annotated ones, one with _fields fewer"
+        yield why, unequal & (fields < LEAST_UNEQUAL)
+    elif len(score) == 1:
+        why = f"a mean over fields above {NEAR_CEILING} hangs on a few failed fields; ask for the pooled score"
+        yield why, y.value > NEAR_CEILING
+    apart = np.abs(y.influence - np.median(y.influence, axis=-1, keepdims=True)) > 1e-9
+    yield "most annotated fields say the same; annotate more of them", apart.sum(axis=-1) < min(fields - 1, 5)
+    if known:
+        spread = _pool(known).influence.std(axis=-1, ddof=1) < ALIKE * _pool(others).influence.std(axis=-1)
+        yield "the annotated fields are more alike than the others; annotate the fields listed as next", spread
 
 
 def set_apart(known: np.ndarray) -> np.ndarray:

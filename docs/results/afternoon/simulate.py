@@ -25,8 +25,9 @@ from harness.scoring.pilot import Part
 HERE = Path(__file__).parent
 RESAMPLES = 1000
 PILOTS = (6, 10, 20, 40)
-METRICS = [*KINDS, *(f"{metric}_fields" for metric in ("f1_50", "f1_75", "jaccard_equal"))]
+METRICS = [*KINDS, *(f"{metric}_fields" for metric in ("f1_50", "jaccard_equal"))]
 HALF = 0.02
+THRESHES = (0.5, 0.7)  # IoU up to which a label is wrong
 
 
 def main():
@@ -107,7 +108,7 @@ def _all(population):
                     about | {"fields": fields, "by": by} | _coverage(population, metric, score, known, here, there)
                 )
             tables["saved"].append(about | _saved(score, known))
-            if " - " in what and metric in ("f1_50", "f1_75", "jaccard_equal"):
+            if " - " in what and metric in ("f1_50", "jaccard_equal"):
                 tables["power"].append(about | _power(population, metric, what, random))
     print(population.name, "simulated")
     return tables
@@ -129,8 +130,10 @@ def _coverage(population, metric, score, known, here, there):
     truth = sum(part.weight * part.above.sum() / part.below.sum() for part in score)
     found = pilot.estimate(cut(score, here), cut(known, here), cut(known, there))
     alone = pilot.estimate(cut(score, here), [], [])
-    said = [_refused(population, metric, score, known, *line) for line in zip(here, there, strict=True)]
-    answered = np.array([not why for why in said])
+    nuclei = None if metric.endswith("_fields") else population.nuclei[np.hstack([here, there])]
+    answered = ~np.any(
+        [holds for _, holds in pilot.objections(cut(score, here), cut(known, here), cut(known, there), nuclei)], axis=0
+    )
     shares = {
         f"coverage{name}": _share((each.low <= truth) & (truth <= each.high), answered)
         for name, each in (("", found), ("_alone", alone))
@@ -138,11 +141,6 @@ def _coverage(population, metric, score, known, here, there):
     shares["coverage_unrefused"] = _share((found.low <= truth) & (truth <= found.high), np.ones_like(answered))
     halves = {f"half{name}": float(np.median((each.high - each.low) / 2)) for name, each in (("", found), ("_alone", alone))}
     return {"truth": truth, "refused": 1 - answered.mean(), **shares, **halves}
-
-
-def _refused(population, metric, score, known, here, there):
-    nuclei = None if metric.endswith("_fields") else population.nuclei[np.append(here, there)]
-    return pilot.refusal(cut(score, here), cut(known, here), cut(known, there), nuclei)
 
 
 def _share(inside, answered):
@@ -223,13 +221,13 @@ def _triage(dataset, evidence, splits):
     lines = []
     for row, folder in evidence.labels.items():
         own = evidence.nuclei.query("row == @row and field in @names").copy()
-        wrong = pd.concat(over_fields(partial(_wrong, dataset, folder), names))
+        wrong = pd.concat(over_fields(partial(wrong_labels, dataset, folder), names))
         about = {"dataset": dataset.name, "row": row}
-        lines += [about | {"thresh": thresh} | _found_in_worst(own, wrong, thresh) for thresh in (0.5, 0.7)]
+        lines += [about | {"thresh": thresh} | _found_in_worst(own, wrong, thresh) for thresh in THRESHES]
     return lines
 
 
-def _wrong(dataset, folder, name):
+def wrong_labels(dataset, folder, name):
     """Of each nucleus of the label image its largest IoU with an annotated one of 25 px at least, and the missed ones."""
     true, labels = dataset.read_nuclei(name), read_labels(folder / f"{name}.png")
     areas = np.bincount(true.ravel())
