@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -16,6 +16,9 @@ from rich.table import Column, Table
 from harness import __version__
 from harness.core.errors import HarnessError
 from harness.core.signals import Stopped, ended_in_order
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -379,6 +382,112 @@ def _settings(pairs: list[str]) -> dict:
         except tomllib.TOMLDecodeError:
             settings[key] = value
     return settings
+
+
+@app.command()
+def compare(
+    rows: Annotated[list[str] | None, typer.Argument(help="row ids, two at least; see harness list")] = None,
+    all_: Annotated[bool, typer.Option("--all", help="every row that has runs")] = False,
+    metric: Annotated[list[str] | None, typer.Option(help="jaccard_equal when left out; may be given several times")] = None,
+    dataset: Dataset = "synthetic",
+    data_dir: DataDir = None,
+    profile: ProfileName = None,
+    tracking_uri: TrackingUri = None,
+    file: File = None,
+    out: Annotated[Path | None, typer.Option(help="folder for the tables and figures")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Which rows can be told apart on the test fields: every two of them, with what these fields could show at all."""
+    from harness.apps import comparing
+
+    if not rows and not all_:
+        raise HarnessError("compare needs two rows or more, or --all; for example: harness compare --all")
+    results = _session(dataset, data_dir, profile, tracking_uri, file).results()
+    found = [comparing.compare_rows(results, rows or [], name) for name in metric or ["jaccard_equal"]]
+    for each in found:
+        comparing.log(each, results)
+    if out:
+        comparing.write(found, out)
+    if as_json:
+        print(json.dumps([comparing.as_json(each) for each in found], indent=1))
+        return
+    for each in found:
+        _show(comparing.ranking(each), f"{comparing.title(each.metric)}: {comparing.said(each)}")
+        _show(comparing.pairs(each))
+
+
+@app.command()
+def budget(
+    rows: Annotated[list[str] | None, typer.Argument(help="row ids; every row that has runs when left out")] = None,
+    metric: Annotated[
+        str, typer.Option(help="f1_50, f1_75, f1_90, jaccard or jaccard_equal; with _fields, the mean over fields")
+    ] = "jaccard_equal",
+    half_width: Annotated[float, typer.Option(min=1e-4, max=1, help="of the interval wanted of each row's score")] = 0.02,
+    power: Annotated[float, typer.Option(min=0.05, max=0.99, help="chance wanted of telling two rows apart")] = 0.8,
+    next_: Annotated[int, typer.Option("--next", min=0, help="fields to name for annotation")] = 6,
+    dataset: Dataset = "synthetic",
+    data_dir: DataDir = None,
+    profile: ProfileName = None,
+    tracking_uri: TrackingUri = None,
+    file: File = None,
+    out: Annotated[Path | None, typer.Option(help="folder for the tables")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """How many fields to annotate, and which: from the annotated test fields and any number of others."""
+    from harness.apps import budget as planning
+
+    session = _session(dataset, data_dir, profile, tracking_uri, file)
+    found = planning.plan(session.dataset, session.results(), rows or [], metric, _aside, half_width, power, next_)
+    if out:
+        planning.write(found, out)
+    if as_json:
+        print(json.dumps(planning.as_json(found), indent=1))
+        return
+    _show(planning.rows(found), planning.said(found))
+    _show(planning.pairs(found))
+    for line in planning.to_do(found):
+        console.print(escape(line))
+
+
+@app.command()
+def triage(
+    row: Annotated[str, typer.Argument(help="row whose labels are judged; of a network row, those it learned from")],
+    fields: Annotated[int, typer.Option(min=1, help="fields to correct")] = 10,
+    dataset: Dataset = "synthetic",
+    data_dir: DataDir = None,
+    profile: ProfileName = None,
+    tracking_uri: TrackingUri = None,
+    file: File = None,
+    out: Annotated[Path | None, typer.Option(help="new folder for the tables, a contact sheet and the labels to correct")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Which labels to correct first, told without annotation; with --out, as label images ready for an editor."""
+    from harness.apps import triage as doubting
+
+    session = _session(dataset, data_dir, profile, tracking_uri, file)
+    found = doubting.judge(session.dataset, session.results(), row, _aside)
+    if out:
+        doubting.write(found, session.dataset, out, fields)
+    if as_json:
+        print(json.dumps(doubting.as_json(found, fields), indent=1))
+        return
+    _show(doubting.nuclei(found), doubting.said(found))
+    _show(doubting.fields(found, fields))
+    if out:
+        console.print(f'correct {out / "labels"}/FIELD.tif in place; labels = "folder:{out / "labels"}" is then a label source')
+
+
+def _aside(line: str) -> None:
+    """A line about work that takes long, which no script reads."""
+    errors.print(escape(line))
+
+
+def _show(frame: "pd.DataFrame", title: str = "") -> None:
+    """A table of texts under a line about it."""
+    from harness.report.markdown import to_markdown
+
+    table = to_markdown(frame, tuple(frame.columns)) if len(frame) else ""
+    console.print(escape("\n\n".join(part for part in (title, table) if part)), end="\n\n")
 
 
 @app.command()

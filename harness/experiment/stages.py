@@ -20,6 +20,7 @@ VERSIONS = {
     "objects": 1,  # scores over IoU, kinds of error
     "boundaries": 1,  # outlines, touching nuclei, wrong pixels
     "evaluation": 1,
+    "doubt": 1,  # of no run: what is kept of fields without annotation
 }
 
 # Stages that were named after runs had been recorded without them: at these versions they are left out of identities.

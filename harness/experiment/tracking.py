@@ -7,6 +7,7 @@ import os
 import re
 import sqlite3
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from importlib.metadata import version
@@ -361,6 +362,18 @@ def log_results(
         write_files(Path(folder))
         (Path(folder) / "timings.json").write_text(json.dumps(timings, indent=1))
         mlflow.log_artifacts(folder)
+
+
+def add_metrics(run: Run, metrics: dict[str, float]) -> None:
+    """Log what was found later on the run of the row that a run belongs to."""
+    now = int(time.time() * 1000)
+    logged = [mlflow.entities.Metric(name, value, now, 0) for name, value in metrics.items()]
+    mlflow.MlflowClient().log_batch(run.tags.get(PARENT, run.run_id), metrics=logged)
+
+
+def add_files(run: Run, folder: Path, path: str) -> None:
+    """Keep what was worked out later, the files of a folder, with a run under `path`."""
+    mlflow.MlflowClient().log_artifacts(run.run_id, str(folder), path)
 
 
 def log_model(model: "keras.Model", spec: Spec, image: "np.ndarray", val_loss: float) -> None:

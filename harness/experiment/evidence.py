@@ -1,0 +1,202 @@
+"""What is known of every field without annotation: what each row sees there, how far the rows agree, which nuclei are doubtful.
+
+It is worked out once and kept with the runs: label images as `evidence/labels`, tables as `evidence/<key>`, whose key is that
+of the rows that were compared.
+"""
+
+import hashlib
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from functools import partial
+from itertools import combinations
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from imageio.v3 import imread, imwrite
+
+from harness.core.errors import HarnessError
+from harness.core.parallel import over_fields
+from harness.datasets import DataSet
+from harness.experiment import fields, stages, tracking
+from harness.experiment.results import RowResults
+from harness.experiment.spec import source_of
+from harness.method.postprocess import nuclei_from_class_map
+from harness.scoring import metrics
+from harness.scoring.doubt import doubt, measure, missing
+from harness.sources.folder import IGNORE
+
+LABELS = "evidence/labels"
+THRESHOLDS = (0.5, 0.75, 0.9)
+
+
+class Evidence(NamedTuple):
+    """What is known of every field of a data set.
+
+    Attributes
+    ----------
+    nuclei : DataFrame
+        row, field, kind ("label": a nucleus of the row; "missing": one that another row sees where this one has none), and
+        what `harness.scoring.doubt.measure` gives, with doubt.
+    pairs : DataFrame
+        row, other, field: for every two rows, once, what they agree on; see `agreement`.
+    labels : dict of str to Path
+        Row to the folder of its label images, <field>.png.
+    """
+
+    nuclei: pd.DataFrame
+    pairs: pd.DataFrame
+    labels: dict[str, Path]
+
+
+def gather(dataset: DataSet, rows: Mapping[str, RowResults], say: Callable[[str], object]) -> Evidence:
+    """Everything that is known of the fields of a data set, from the store as far as it is there.
+
+    Parameters
+    ----------
+    dataset : DataSet
+    rows : mapping of str to RowResults
+        Two at least, each with a run; the first run of each counts.
+    say : callable
+        Takes a line about work that takes long.
+
+    Raises
+    ------
+    HarnessError
+        There are fewer rows, or one lacks what it needs.
+    """
+    if len(rows) < 2:
+        raise HarnessError("at least two rows with label images are needed to compare; run more with harness run")
+    names = [name for split in dataset.splits.values() for name in split]
+    labels = {name: _label_images(dataset, result, names, say) for name, result in rows.items()}
+    first = next(iter(rows.values())).runs[0]
+    path = f"evidence/{_key(rows)}"
+    if not tracking.artifact(first, f"{path}/pairs.csv"):
+        say(f"{', '.join(rows)}: comparing {len(names)} fields; done once")
+        _keep(first, path, partial(_write_tables, dataset, labels, names))
+    nuclei, pairs = (pd.read_csv(_kept(first, f"{path}/{name}.csv")) for name in ("nuclei", "pairs"))
+    return Evidence(nuclei, pairs, labels)
+
+
+def _key(rows):
+    identity = [*sorted(result.runs[0].run_id for result in rows.values()), str(stages.VERSIONS["doubt"])]
+    return hashlib.sha256(" ".join(identity).encode()).hexdigest()[:16]
+
+
+def _keep(run, path, write):
+    with tempfile.TemporaryDirectory() as folder:
+        write(Path(folder))
+        tracking.add_files(run, Path(folder), path)
+
+
+def _kept(run, path):
+    local = tracking.artifact(run, path)
+    if local is None:
+        raise HarnessError(f"run {run.run_id}: its {path} cannot be read; check the store")
+    return local
+
+
+# ---- label images
+
+
+def _label_images(dataset, result, names, say):
+    """The folder of a row's label images of all fields, made where it is not there."""
+    run = result.runs[0]
+    if not tracking.artifact(run, f"{LABELS}/{names[-1]}.png"):
+        say(f"{result.name}: label images of {len(names)} fields; done once")
+        make = _predict if result.row.method == "network" else _label
+        _keep(run, LABELS, partial(make, dataset, result, names))
+    return _kept(run, LABELS)
+
+
+def _label(dataset, result, names, folder):
+    source = source_of(result.row.labels, result.row.settings)
+    if lacking := source.lacks(dataset, tuple(names)):
+        raise HarnessError(f"{result.name}: {len(lacking)} fields have no {source.needed}, {lacking[0]} the first; add them")
+    for _ in over_fields(partial(_label_field, dataset, source, folder), names):
+        pass
+
+
+def _label_field(dataset, source, folder, name):
+    labels, ignore = fields.labels_of(dataset, source, name)
+    write_labels(folder / f"{name}.png", labels)
+    if ignore.any():
+        imwrite(folder / f"{name}{IGNORE}.png", ignore.astype(np.uint8))
+
+
+def _predict(dataset, result, names, folder):
+    from harness.network.start import load_backend
+
+    load_backend()
+    from harness.network.inference import predict_field
+
+    network = tracking.load_network(result.runs[0].run_id)
+    for name in names:
+        _, classes = predict_field(network, dataset.read_image(name))
+        write_labels(folder / f"{name}.png", nuclei_from_class_map(classes))
+
+
+def write_labels(path: Path, labels: np.ndarray) -> None:
+    """Write a label image, (H, W) int32, as PNG of 16 bits."""
+    if labels.max(initial=0) >= 2**16:
+        raise HarnessError(f"{path.stem}: {labels.max()} nuclei are more than a PNG holds; cut the field into smaller ones")
+    imwrite(path, labels.astype(np.uint16))
+
+
+def read_labels(path: Path) -> np.ndarray:
+    """Read a label image, (H, W) int32."""
+    return imread(path).astype(np.int32)
+
+
+# ---- tables
+
+
+def _write_tables(dataset, labels, names, folder):
+    found = list(over_fields(partial(compare_field, dataset, labels), names))
+    for table, parts in zip(("nuclei", "pairs"), zip(*found, strict=True), strict=True):
+        pd.concat(parts).to_csv(folder / f"{table}.csv", index=False, float_format="%.5g")
+
+
+def compare_field(dataset: DataSet, labels: Mapping[str, Path], name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The lines of `Evidence.nuclei` and `Evidence.pairs` of one field."""
+    image, seen = dataset.read_image(name), {row: read_labels(folder / f"{name}.png") for row, folder in labels.items()}
+    return pd.concat(_nuclei(image, seen)).assign(field=name), pd.DataFrame(_pairs(seen)).assign(field=name)
+
+
+def _nuclei(image: np.ndarray, seen: dict[str, np.ndarray]) -> Iterator[pd.DataFrame]:
+    others = {row: [each for other, each in seen.items() if other != row] for row in seen}
+    measured = {row: measure(labels, others[row], image) for row, labels in seen.items()}
+    measured = {row: table.assign(doubt=doubt(table)) for row, table in measured.items()}
+    for row, table in measured.items():
+        yield table.assign(row=row, kind="label")
+        theirs = [measured[other] for other in seen if other != row]
+        yield missing(seen[row], others[row], theirs).assign(row=row, kind="missing")
+
+
+def _pairs(seen: dict[str, np.ndarray]) -> Iterator[dict[str, Any]]:
+    for (row, mine), (other, theirs) in combinations(seen.items(), 2):
+        yield {"row": row, "other": other} | agreement(mine, theirs)
+
+
+def agreement(one: np.ndarray, other: np.ndarray) -> dict[str, int]:
+    """What two label images of a field, (H, W) int32, agree on.
+
+    Returns
+    -------
+    dict of str to int
+        By kind the terms of a ratio, `<kind>_above` and `<kind>_below`: f1_50, f1_75, f1_90 (F1 at IoU), equal (Jaccard index
+        by the protocol `equal`), foreground (Dice of the masks). nuclei: of both together.
+    """
+    areas = [np.bincount(labels.ravel(), minlength=1) for labels in (one, other)]
+    g, r, pixels = metrics.overlaps(one, other)
+    iou = pixels / (areas[0][g] + areas[1][r] - pixels)
+    nuclei = sum(int((area[1:] > 0).sum()) for area in areas)
+    kept = {f"f1_{round(100 * thresh)}": (2 * int((iou > thresh).sum()), nuclei) for thresh in THRESHOLDS}
+    matched, *both = metrics.match(one, other, "equal")
+    kept["equal"] = (matched, sum(both) - matched)
+    kept["foreground"] = (2 * int(pixels.sum()), sum(int(area[1:].sum()) for area in areas))
+    terms = {
+        f"{kind}_{place}": value for kind, pair in kept.items() for place, value in zip(("above", "below"), pair, strict=True)
+    }
+    return terms | {"nuclei": nuclei}
