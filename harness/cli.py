@@ -51,6 +51,7 @@ Workers = Annotated[int, typer.Option(min=1, help="rows x seeds done side by sid
 Scheduler = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="of a Dask scheduler, for example tcp://host:8786; its workers do the work")
 ]
+Redo = Annotated[bool, typer.Option("--redo", help="make again what was made otherwise, of other images or nobody knows how")]
 AsJson = Annotated[bool, typer.Option("--json", help="for scripts")]
 
 
@@ -292,6 +293,7 @@ def label(
     refine: Annotated[
         list[str] | None, typer.Option(help="a step that the labels go through: half-contrast, ignore-discarded; repeatable")
     ] = None,
+    redo: Redo = False,
     workers: Annotated[int | None, typer.Option(min=1, help="processes; all cores when left out")] = None,
     scheduler: Scheduler = None,
     export_pipeline: Annotated[
@@ -300,7 +302,6 @@ def label(
     ] = None,
 ) -> None:
     """Make label images of a folder of images; goes on where it was stopped."""
-    from harness.apps.jobs import pending
     from harness.apps.labelling import label_files, write_pipeline
     from harness.sources import open_source
 
@@ -311,9 +312,8 @@ def label(
         return
     if not images or not out:
         raise HarnessError("label needs IMAGES and OUT; for example: harness label consensus images labels")
-    files, there = pending(images, out)
-    done = label_files(labels, files, out, workers=workers, scheduler=scheduler)
-    raise typer.Exit(_work_through(source, len(files), there, done))
+    job = label_files(labels, images, out, redo, workers=workers, scheduler=scheduler)
+    raise typer.Exit(_work_through(source, *job))
 
 
 @app.command()
@@ -322,17 +322,16 @@ def segment(
     images: Annotated[Path, typer.Argument(help="folder of TIFF or PNG images")],
     out: Annotated[Path, typer.Argument(help="folder of the label images and tables, a .tif and a .csv per image")],
     tracking_uri: TrackingUri = None,
+    redo: Redo = False,
     workers: Annotated[int, typer.Option(min=1, help="processes, each with the network in its memory")] = 1,
     scheduler: Scheduler = None,
 ) -> None:
     """Find the nuclei of new images with a trained network; goes on where it was stopped."""
-    from harness.apps.jobs import pending
     from harness.apps.segmenting import segment_files
     from harness.experiment import tracking
 
-    files, there = pending(images, out)
-    done = segment_files(model, tracking.connect(tracking_uri), files, out, workers=workers, scheduler=scheduler)
-    raise typer.Exit(_work_through(model, len(files), there, done))
+    job = segment_files(model, tracking.connect(tracking_uri), images, out, redo, workers=workers, scheduler=scheduler)
+    raise typer.Exit(_work_through(model, *job))
 
 
 def _work_through(what, total, there, done):

@@ -1,59 +1,61 @@
 """Label images for a folder of images: the label sources as a program of their own."""
 
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
-from harness.apps.jobs import make_folder
+from harness.apps.jobs import Job, Made, images_in, job, recipe_of
 from harness.core.errors import HarnessError
+from harness.core.files import whole
 from harness.core.label_images import write_label_image
-from harness.core.parallel import over_fields
 from harness.datasets import Field, field_name, read_image
 from harness.sources import LabelSource
+from harness.sources.folder import IGNORE
+from harness.sources.refinements import described
 
-Labelled = tuple[str, int, str | None]
 
-
-def label_files(source: LabelSource, files: list[Path], out: Path, **where) -> Iterator[Labelled]:
-    """Write `OUT/<stem>.tif`, one label image per image; `consensus` adds `<stem>_ignore.tif`.
+def label_files(source: LabelSource, images: Path, out: Path, redo: bool = False, **where: Any) -> Job:
+    """`OUT/<stem>.tif`, one label image per image; `consensus` and refinements add `<stem>_ignore.tif`.
 
     Parameters
     ----------
     source : harness.sources.LabelSource
         One that looks at the image.
-    files : list of Path
-        See `harness.apps.jobs.pending`.
-    out : path-like
-    **where
-        `workers` or `scheduler`, see `harness.core.parallel.over_fields`; the label images do not depend on it.
+    images, out : path-like
+        Folder of TIFF and PNG images, and folder of the label images.
+    redo, **where
+        See `harness.apps.jobs.job`.
 
-    Yields
+    Raises
     ------
-    (str, int, str or None)
-        File name, number of nuclei, and what was wrong with the file, if something was.
+    HarnessError
+        The labels are not made from images, or the folders do not fit; see `harness.apps.jobs`.
     """
     if not source.from_images:
         raise HarnessError(f"{source.name} labels are not made from images; choose cellprofiler:<seeds>/<lines> or consensus")
-    make_folder(out)
-    if files:
-        yield from over_fields(partial(_label_file, source, Path(out).resolve()), files, **where)
+    files = images_in(images)
+    clash = {field_name(file.name) for file in files} & {f"{field_name(file.name)}{IGNORE}" for file in files}
+    if clash and source.masks:
+        raise HarnessError(f"{images}: {min(clash)} is named like the ignore mask of another image; rename it")
+    recipe = recipe_of({"labels": source.name, **source.settings, "refine": described(source)}, source.stages)
+    return job(files, out, recipe, partial(_label, source, redo), redo, **where)
 
 
-def _label_file(source: LabelSource, out: Path, file: Path) -> Labelled:
-    try:
-        labels, ignore = source.label(Field(file.name, lambda _: read_image(file), lambda _: None))
+def _label(source: LabelSource, redo: bool, file: Path) -> Made:
+    labels, ignore = source.label(Field(file.name, lambda _: read_image(file), lambda _: None))
+
+    def write_ignored(base: Path) -> None:
+        path = base.with_name(f"{base.name}{IGNORE}.tif")
         if source.masks:
-            write_label_image(out / f"{field_name(file.name)}_ignore.tif", ignore)
-        write_label_image(out / f"{field_name(file.name)}.tif", labels)
-    except HarnessError as error:
-        return file.name, 0, str(error)
-    return file.name, int(labels.max()), None
+            write_label_image(path, ignore)
+        elif redo:
+            path.unlink(missing_ok=True)  # of a source that was used before
+
+    return labels, write_ignored
 
 
 def write_pipeline(source: LabelSource, file: Path) -> None:
     """Write the CellProfiler pipeline of a source; see `harness.sources.LabelSource.pipeline`."""
     text = source.pipeline()
-    try:
-        Path(file).write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise HarnessError(f"{file}: cannot be written ({error.strerror}); give another file") from error
+    with whole(file) as partial_file:
+        partial_file.write_text(text, encoding="utf-8")

@@ -1,19 +1,19 @@
 """Nuclei of new images: a trained network as a program of its own."""
 
-from collections.abc import Callable, Iterator
+import hashlib
+from collections.abc import Callable
 from functools import cache, partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from skimage.measure import regionprops_table
 
-from harness.apps.jobs import make_folder
-from harness.core.errors import HarnessError
+from harness.apps.jobs import Job, Made, images_in, job, recipe_of
 from harness.core.files import whole
-from harness.core.label_images import write_label_image
-from harness.core.parallel import over_fields
-from harness.datasets import field_name, read_image
+from harness.datasets import read_image
+from harness.experiment.stages import PREDICTION
 from harness.method.postprocess import nuclei_from_class_map
 from harness.network.start import load_backend
 
@@ -28,28 +28,34 @@ COLUMNS = {
 }
 
 
-def segment_files(model: str, store: str, files: list[Path], out: Path, **where) -> Iterator[tuple[str, int, str | None]]:
-    """Write the nuclei of each image: `OUT/<stem>.tif`, a label image, and `OUT/<stem>.csv`, see `properties`.
+def segment_files(model: str, store: str, images: Path, out: Path, redo: bool = False, **where: Any) -> Job:
+    """The nuclei of each image: `OUT/<stem>.tif`, a label image, and `OUT/<stem>.csv`, see `properties`.
 
     Parameters
     ----------
     model, store : str
         See `network`.
-    files : list of Path
-        See `harness.apps.jobs.pending`.
-    out : path-like
-    **where
-        `workers` or `scheduler`, see `harness.core.parallel.over_fields`.
+    images, out : path-like
+        Folder of TIFF and PNG images, and folder of the label images and tables.
+    redo, **where
+        See `harness.apps.jobs.job`.
 
-    Yields
+    Raises
     ------
-    (str, int, str or None)
-        File name, number of nuclei, and what was wrong with the file, if something was.
+    HarnessError
+        There is no such network, or the folders do not fit; see `harness.apps.jobs`.
     """
-    network(model, store)
-    make_folder(out)
-    if files:
-        yield from over_fields(partial(_segment_file, model, store, Path(out).resolve()), files, **where)
+    files = images_in(images)
+    recipe = recipe_of({"network": _digest(network(model, store))}, ("tiles", *PREDICTION, "postprocess"))
+    return job(files, out, recipe, partial(_segment, model, store), redo, **where)
+
+
+def _digest(network: Any) -> str:
+    """SHA-256, in hexadecimal, of a network's weights: it may have several names."""
+    found = hashlib.sha256()
+    for weight in network.get_weights():
+        found.update(f"{weight.dtype} {weight.shape}".encode() + np.ascontiguousarray(weight).tobytes())
+    return found.hexdigest()
 
 
 @cache
@@ -62,22 +68,18 @@ def network(model: str, store: str) -> Callable[[np.ndarray], np.ndarray]:
     return tracking.load_network(model)
 
 
-def _segment_file(model, store, out, file):
-    try:
-        return file.name, _segment_image(network(model, store), read_image(file), out, field_name(file.name)), None
-    except HarnessError as error:
-        return file.name, 0, str(error)
-
-
-def _segment_image(network, image, out, name):
-    """The label image is written last: where it is, the image is done."""
+def _segment(model: str, store: str, file: Path) -> Made:
+    predict, image = network(model, store), read_image(file)
     from harness.network.inference import predict_field  # imports Keras, which `load_backend` keeps quiet
 
-    nuclei = nuclei_from_class_map(predict_field(network, image)[1])
-    with whole(out / f"{name}.csv") as partial:
-        properties(nuclei, image).assign(image=name).to_csv(partial, index=False, columns=["image", *COLUMNS.values()])
-    write_label_image(out / f"{name}.tif", nuclei)
-    return int(nuclei.max())
+    nuclei = nuclei_from_class_map(predict_field(predict, image)[1])
+
+    def write_table(base: Path) -> None:
+        table = properties(nuclei, image).assign(image=base.name)
+        with whole(base.with_name(f"{base.name}.csv")) as partial_file:
+            table.to_csv(partial_file, index=False, columns=["image", *COLUMNS.values()])
+
+    return nuclei, write_table
 
 
 def properties(nuclei: np.ndarray, image: np.ndarray) -> pd.DataFrame:

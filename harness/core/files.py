@@ -18,12 +18,30 @@ def claimed(path: Path, refusal: str) -> Iterator[None]:
         Another process holds it; the words are `refusal`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as lock:
+    with path.open("a") as lock:  # "w" would empty a file that holds something
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise HarnessError(refusal) from None
         yield
+
+
+@contextmanager
+def written(path: str | Path) -> Iterator[None]:
+    """Say in one line that a path cannot be written, whatever it is that fails within.
+
+    Raises
+    ------
+    HarnessError
+        No write access, or no room.
+    """
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or " ".join(str(error).split()) or type(error).__name__  # libraries raise some without a number
+        raise HarnessError(
+            f"{path}: cannot be written ({reason}); make its folder writable, make room or give another one"
+        ) from error
 
 
 @contextmanager
@@ -47,13 +65,10 @@ def whole(path: str | Path) -> Iterator[Path]:
     """
     partial = Path(path).with_name(f"{Path(path).name}.partial")
     try:
-        partial.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        partial.replace(path)
-    except OSError as error:
-        raise HarnessError(
-            f"{path}: cannot be written ({error.strerror}); make its folder writable, make room or give another one"
-        ) from error
+        with written(path):
+            partial.parent.mkdir(parents=True, exist_ok=True)
+            yield partial
+            partial.replace(path)
     finally:
         with suppress(OSError):
             partial.unlink()

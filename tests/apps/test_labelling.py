@@ -53,7 +53,7 @@ def test_a_job_goes_on_and_one_bad_file_does_not_stop_it(harness, images, tmp_pa
         (folder / file.name).write_bytes(file.read_bytes())
     (folder / "broken.tif").write_bytes(b"II*\0nothing")
     code, out, err = harness("label", "cellprofiler:shape/intensity", folder, "labels")
-    assert code == 1 and "broken.tif" in err and len(list((tmp_path / "labels").iterdir())) == 3
+    assert code == 1 and "broken.tif" in err and len(list((tmp_path / "labels").glob("*.tif"))) == 3
     (tmp_path / "labels" / "eight-bit.tif").unlink()
     (folder / "broken.tif").unlink()
     code, out, _ = harness("label", "cellprofiler:shape/intensity", folder, "labels")
@@ -76,7 +76,10 @@ def test_a_pipeline_holds_the_same_settings(harness, tmp_path):
         (("label", "magic", "{images}", "labels"), "unknown label source 'magic'"),
         (("label", "consensus"), "label needs IMAGES and OUT"),
         (("label", "manual", "--export-pipeline", "a.cppipe"), "manual labels are not made by CellProfiler"),
-        (("label", "cellprofiler:shape/shape", "--export-pipeline", "no/where.cppipe"), "no/where.cppipe: cannot be written"),
+        (
+            ("label", "cellprofiler:shape/shape", "--export-pipeline", "/dev/null/a.cppipe"),
+            "/dev/null/a.cppipe: cannot be written",
+        ),
         (("label", "consensus", "nowhere", "labels"), "nowhere: not a folder with images"),
         (("label", "consensus", "{images}", "labels", "--set", "colour=1"), "no setting 'colour'"),
         (("label", "consensus", "{images}", "labels", "--set", "min_diameter"), "'min_diameter' is not KEY=VALUE"),

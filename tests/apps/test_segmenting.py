@@ -6,6 +6,7 @@ import pytest
 import tifffile
 from imageio.v3 import imwrite
 
+from harness.apps import segmenting
 from harness.experiment import tracking
 
 
@@ -15,6 +16,9 @@ class Bright:
     def predict_on_batch(self, tiles):
         nucleus = np.asarray(tiles)[..., 0] > 0
         return np.stack([~nucleus, nucleus, np.zeros_like(nucleus)], axis=-1).astype(np.float32)
+
+    def get_weights(self):
+        return [np.ones(3, np.float32)]
 
 
 @pytest.fixture(autouse=True)
@@ -26,6 +30,7 @@ def no_backend(monkeypatch):
 @pytest.fixture
 def segment(harness, monkeypatch):
     monkeypatch.setattr(tracking, "load_network", lambda uri: Bright())
+    segmenting.network.cache_clear()
     return lambda *arguments: harness("segment", "0" * 32, *arguments)
 
 
@@ -77,9 +82,23 @@ def test_a_job_goes_on_and_one_bad_image_does_not_stop_it(segment, images, tmp_p
     assert (tmp_path / "out" / "small.tif").stat().st_mtime_ns == kept
 
 
+def test_another_network_is_refused_or_redone_on_request(segment, images, tmp_path, monkeypatch):
+    assert segment(images, "out")[0] == 0
+    segmenting.network.cache_clear()
+    monkeypatch.setattr(Bright, "get_weights", lambda self: [np.zeros(3, np.float32)])
+    code, _, err = segment(images, "out")
+    assert code == 2 and "made otherwise (network: " in err and err.count("\n") == 1
+    code, out, _ = segment(images, "out", "--redo")
+    assert code == 0 and out.startswith("4 images")
+    assert "4 were there" in segment(images, "out")[1]
+
+
 @pytest.mark.parametrize(
     ("source", "out", "said"),
-    [("nowhere", "out", "nowhere: not a folder with images"), ("images", "/dev/null/out", "/dev/null/out: cannot be written")],
+    [
+        ("nowhere", "out", "nowhere: not a folder with images"),
+        ("images", "/dev/null/out", "out/manifest.jsonl: cannot be written"),
+    ],
 )
 def test_folders_that_are_none_are_refused_in_one_line(segment, images, source, out, said):
     code, _, err = segment(source, out)
@@ -87,6 +106,7 @@ def test_folders_that_are_none_are_refused_in_one_line(segment, images, source, 
 
 
 def test_what_holds_no_network_is_refused_before_anything_is_written(harness, images, tmp_path):
+    segmenting.network.cache_clear()
     code, _, err = harness("segment", "0" * 32, images, "out")
     assert code == 2 and "no trained network" in err and err.count("\n") == 1
     assert not (tmp_path / "out").exists()

@@ -27,7 +27,7 @@ def test_a_killed_process_of_this_machine_is_replaced(tmp_path):
 
 def test_a_job_whose_processes_are_always_killed_ends_in_one_line(harness, images, monkeypatch, tmp_path):
     lost = parallel.over_fields(partial(once, tmp_path, 99), range(300), workers=2)
-    monkeypatch.setattr("harness.apps.labelling.over_fields", lambda *_, **__: (("a.tif", number, None) for number in lost))
+    monkeypatch.setattr("harness.apps.jobs.over_fields", lambda *_, **__: (("a.tif", number, None, None) for number in lost))
     code, _, err = harness("label", "consensus", images, "out")
     assert code == 1 and "killed again and again" in err and err.count("\n") == 1
 
