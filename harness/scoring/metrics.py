@@ -170,15 +170,15 @@ def match(y_true: np.ndarray, y_pred: np.ndarray, protocol: str | Protocol = "pa
 def matching(y_true: np.ndarray, y_pred: np.ndarray, protocol: str | Protocol = "paper") -> Matching:
     """Which nuclei `match`, by their ids; parameters and errors are those of `match`."""
     erosion, smallest = PROTOCOLS[protocol] if isinstance(protocol, str) else protocol
-    return _matching(_counted(y_true, y_pred, smallest), erosion)
+    return _matching([_of_size(labels, smallest) for labels in _off_edge(y_true, y_pred)], erosion)
 
 
-def _counted(y_true, y_pred, smallest):
-    """For either side its nuclei of at least `smallest` px off the edge, and their ids."""
-    return [_of_size(remove_touching_edge(labels), smallest) for labels in same_shape(np.asarray(y_true), np.asarray(y_pred))]
+def _off_edge(y_true, y_pred):
+    return [remove_touching_edge(labels) for labels in same_shape(np.asarray(y_true), np.asarray(y_pred))]
 
 
 def _of_size(labels, smallest):
+    """Label image of the nuclei of at least `smallest` px, and their ids."""
     keep = np.bincount(labels.ravel(), minlength=1) >= max(smallest, 1)
     keep[0] = False
     return np.where(keep, np.arange(len(keep), dtype=np.int32), 0)[labels], np.flatnonzero(keep)
@@ -252,8 +252,9 @@ def overlaps(y_true: np.ndarray, y_pred: np.ndarray) -> tuple[np.ndarray, np.nda
 def sensitivity_counts(y_true: np.ndarray, y_pred: np.ndarray) -> dict[Protocol, Counts]:
     """`match` under every erosion and smallest nucleus."""
     counts: dict[Protocol, Counts] = {}
+    inner = _off_edge(y_true, y_pred)
     for smallest in SMALLEST:
-        sides = _counted(y_true, y_pred, smallest)
+        sides = [_of_size(labels, smallest) for labels in inner]
         counts |= {Protocol(erosion, smallest): _matching(sides, erosion).counts for erosion in EROSIONS}
     return counts
 
