@@ -10,9 +10,9 @@ import numpy as np
 import pandas as pd
 
 from harness.apps.comparing import choose, terms_of
-from harness.apps.jobs import make_folder
 from harness.apps.known import KINDS, Control, control, cut, of_row, per_field
 from harness.core.errors import HarnessError
+from harness.core.files import make_folder
 from harness.datasets import DataSet
 from harness.experiment.evidence import gather
 from harness.experiment.results import RowResults

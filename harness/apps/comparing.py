@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from harness.apps.jobs import make_folder
 from harness.core.errors import HarnessError
+from harness.core.files import make_folder
 from harness.experiment import tracking
 from harness.experiment.results import RowResults, read_all
 from harness.report.comparison import PER_FIELD, Comparison, compare, title

@@ -10,8 +10,9 @@ import pandas as pd
 import tifffile
 
 from harness.apps.comparing import choose
-from harness.apps.jobs import make_folder, write_label_image
 from harness.core.errors import HarnessError
+from harness.core.files import make_folder
+from harness.core.label_images import write_label_image
 from harness.datasets import DataSet, read_image
 from harness.experiment.evidence import gather, read_labels
 from harness.experiment.results import RowResults

@@ -72,3 +72,9 @@ def whole(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             partial.unlink()
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder, and those above it, or refuse it in one line."""
+    with written(path):
+        path.mkdir(parents=True, exist_ok=True)
