@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-MADE_IN = "/var/tmp/made"
+MADE_IN = "/made/here"
 STORE = Path(__file__).parent / "data" / "store-0.1.0.tar.xz"
 
 
