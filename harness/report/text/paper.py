@@ -147,12 +147,13 @@ def _failure(run):
 
 def times(content: Content) -> str:
     """The paper's section 3.3, and how long the runs took as wholes."""
-    frame = content.timings
+    timed = content.timings
+    frame = timed[timed[[*COLUMNS, *WHOLE]].notna().any(axis=1)]
     parts = []
     if frame[list(COLUMNS)].notna().any(axis=None):
         epoch, tiles = _lengths(frame)
         busy = BUSY if frame["busy"].any() else ""
-        parts.append(TIMES.format(epoch=epoch, tiles=tiles) + busy + "\n" + to_markdown(_steps(content)))
+        parts.append(TIMES.format(epoch=epoch, tiles=tiles) + busy + "\n" + to_markdown(_steps(content, frame)))
     whole = [name for name in WHOLE if frame[name].notna().any()]
     if whole:
         lines = [
@@ -171,9 +172,9 @@ def _lengths(frame):
     return tuple("so many" if np.isnan(count) else f"{count:,.0f}" for count in (steps.max(), tiles.max()))
 
 
-def _steps(content):
+def _steps(content, frame):
     lines = [{"": "Published", **{name: number(PUBLISHED_TIMES[name], 0) for name in COLUMNS}}]
-    for line in content.timings.to_dict("records"):
+    for line in frame.to_dict("records"):
         shown = {name: number(line[name], decimals) for name, (_, decimals) in COLUMNS.items()}
         if line["busy"]:
             timed = [name for name in ("step_ms", "epoch_s", "tile_ms", "test_s") if not np.isnan(line[name])]
