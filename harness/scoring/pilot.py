@@ -249,7 +249,8 @@ def next_fields(known: np.ndarray, annotated: np.ndarray, may: np.ndarray, count
     count = min(count, int(may.sum()))
     place = np.argsort(np.argsort(known, kind="stable"), kind="stable")
     stratum = place * (int(annotated.sum()) + count) // len(known)
-    annotated, left, chosen = annotated.copy(), may.copy(), []
+    annotated, left = annotated.copy(), may.copy()
+    chosen: list[int] = []
     while len(chosen) < count:
         taken = np.bincount(stratum[annotated], minlength=stratum.max() + 1)[stratum]
         fewest = left & (taken == taken[left].min())
