@@ -14,7 +14,7 @@ from harness.apps.known import KINDS, Control, control, cut, of_row, per_field
 from harness.core.errors import HarnessError
 from harness.core.files import make_folder
 from harness.datasets import DataSet
-from harness.experiment.evidence import gather
+from harness.experiment.evidence import gather, label_sources
 from harness.experiment.results import RowResults
 from harness.report.comparison import PER_FIELD, influence, mean_over_seeds, smallest_difference, title
 from harness.report.markdown import NONE, bounds, code, number, signed, to_markdown
@@ -109,19 +109,14 @@ def plan(
     chosen = choose(results, rows)
     if not chosen:
         raise HarnessError("no row has a run here; begin with harness run, for example of the four classical rows")
-    given, apart = _pilot(dataset, chosen, metric, _evidence(dataset, results, say))
+    sources = label_sources(dataset, results, say)
+    given, apart = _pilot(dataset, chosen, metric, gather(dataset, sources, say) if len(sources) > 1 else None)
     per_row = [{"row": row} | _row(given, row, half) for row in chosen]
     per_pair = [{"row": row, "other": other} | _pair(given, row, other, power) for row, other in combinations(chosen, 2)]
     others = len(given.names) - given.annotated
     return Budget(
         metric, given.annotated, others, apart, pd.DataFrame(per_row), pd.DataFrame(per_pair), _next(dataset, given, count)
     )
-
-
-def _evidence(dataset, results, say):
-    """Of the rows that learned from no field: to them, fields with and without annotation are alike."""
-    sources = {name: result for name, result in results.items() if result.runs and result.row.method == "classical"}
-    return gather(dataset, sources, say) if len(sources) > 1 else None
 
 
 def _pilot(dataset, chosen, metric, evidence):

@@ -14,7 +14,7 @@ from harness.core.errors import HarnessError
 from harness.core.files import make_folder
 from harness.core.label_images import write_label_image
 from harness.datasets import DataSet, read_image
-from harness.experiment.evidence import gather, read_labels
+from harness.experiment.evidence import gather, label_sources, read_labels
 from harness.experiment.results import RowResults
 from harness.report.markdown import number
 from harness.scoring.doubt import WEIGHTS
@@ -80,7 +80,7 @@ def judge(dataset: DataSet, results: Mapping[str, RowResults], row: str, say: Ca
     HarnessError
         No such row, no run of it or of the row whose labels it learned from, or nothing to compare them with.
     """
-    own, raters = _raters(results, row)
+    own, raters = _raters(dataset, results, row, say)
     evidence = gather(dataset, raters, say)
     names = [name for split in CORRECTED for name in dataset.splits[split]]
     nuclei = evidence.nuclei.query("row == @own and field in @names").drop(columns="row")
@@ -89,10 +89,10 @@ def judge(dataset: DataSet, results: Mapping[str, RowResults], row: str, say: Ca
     return Triage(own, others, nuclei.reset_index(drop=True), _fields(nuclei, names), evidence.labels[own])
 
 
-def _raters(results, row):
+def _raters(dataset, results, row, say):
     """The row whose labels are judged, and all whose label images are compared."""
     given = choose(results, [row])[row]
-    sources = {name: result for name, result in results.items() if result.runs and result.row.method == "classical"}
+    sources = label_sources(dataset, results, say)
     if given.row.method != "network":
         return row, sources | {row: given}
     own = [

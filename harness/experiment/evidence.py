@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from imageio.v3 import imread, imwrite
+from imageio.v3 import imread
 
 from harness.core.errors import HarnessError
+from harness.core.label_images import write_label_image
 from harness.core.parallel import over_fields
-from harness.datasets import DataSet
+from harness.datasets import SPLITS, DataSet
 from harness.experiment import fields, stages, tracking
 from harness.experiment.results import RowResults
-from harness.experiment.spec import source_of
 from harness.method.postprocess import nuclei_from_class_map
 from harness.scoring import metrics
 from harness.scoring.doubt import doubt, measure, missing
@@ -48,6 +48,22 @@ class Evidence(NamedTuple):
     nuclei: pd.DataFrame
     pairs: pd.DataFrame
     labels: dict[str, Path]
+
+
+def label_sources(dataset: DataSet, results: Mapping[str, RowResults], say: Callable[[str], object]) -> dict[str, RowResults]:
+    """The rows that learned from no field and have a run: to them, fields with and without annotation are alike.
+
+    One that lacks a label image of some field, as a folder may, is left out, and said.
+    """
+    sources = {}
+    for name, result in results.items():
+        if result.runs and result.row.method == "classical":
+            lacking = [missing for split in SPLITS if (missing := result.row.source.missing(dataset, split))]
+            if lacking:
+                say(f"{name}: left out, {lacking[0]}")
+            else:
+                sources[name] = result
+    return sources
 
 
 def gather(dataset: DataSet, rows: Mapping[str, RowResults], say: Callable[[str], object]) -> Evidence:
@@ -111,18 +127,15 @@ def _label_images(dataset, result, names, say):
 
 
 def _label(dataset, result, names, folder):
-    source = source_of(result.row.labels, result.row.settings)
-    if lacking := source.lacks(dataset, tuple(names)):
-        raise HarnessError(f"{result.name}: {len(lacking)} fields have no {source.needed}, {lacking[0]} the first; add them")
-    for _ in over_fields(partial(_label_field, dataset, source, folder), names):
+    for _ in over_fields(partial(_label_field, dataset, result.row.source, folder), names):
         pass
 
 
 def _label_field(dataset, source, folder, name):
     labels, ignore = fields.labels_of(dataset, source, name)
-    write_labels(folder / f"{name}.png", labels)
+    write_label_image(folder / f"{name}.png", labels)
     if ignore.any():
-        imwrite(folder / f"{name}{IGNORE}.png", ignore.astype(np.uint8))
+        write_label_image(folder / f"{name}{IGNORE}.png", ignore)
 
 
 def _predict(dataset, result, names, folder):
@@ -134,14 +147,7 @@ def _predict(dataset, result, names, folder):
     network = tracking.load_network(result.runs[0].run_id)
     for name in names:
         _, classes = predict_field(network, dataset.read_image(name))
-        write_labels(folder / f"{name}.png", nuclei_from_class_map(classes))
-
-
-def write_labels(path: Path, labels: np.ndarray) -> None:
-    """Write a label image, (H, W) int32, as PNG of 16 bits."""
-    if labels.max(initial=0) >= 2**16:
-        raise HarnessError(f"{path.stem}: {labels.max()} nuclei are more than a PNG holds; cut the field into smaller ones")
-    imwrite(path, labels.astype(np.uint16))
+        write_label_image(folder / f"{name}.png", nuclei_from_class_map(classes))
 
 
 def read_labels(path: Path) -> np.ndarray:

@@ -71,13 +71,13 @@ def test_two_rows_as_text(in_lab):
 
 
 def test_an_external_row_is_compared_too(harness, fields, tmp_path):
+    from harness.core.label_images import write_label_image
     from harness.datasets import open_dataset
-    from harness.experiment.evidence import write_labels
 
     dataset = open_dataset(str(fields))
     (tmp_path / "best").mkdir()
     for name in dataset.splits["test"]:
-        write_labels(tmp_path / "best" / f"{name}.png", dataset.read_nuclei(name))
+        write_label_image(tmp_path / "best" / f"{name}.png", dataset.read_nuclei(name))
     assert harness("score", "by-hand", tmp_path / "best", "--dataset", fields)[0] == 0
     assert harness("run", FOUR[3], "--dataset", fields)[0] == 0
     (found,) = json.loads(harness("compare", "by-hand", FOUR[3], "--dataset", fields, "--json")[1])

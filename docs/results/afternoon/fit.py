@@ -15,7 +15,7 @@ from scipy.optimize import minimize
 from simulate import THRESHES, wrong_labels
 
 from harness.core.parallel import over_fields
-from harness.experiment.evidence import gather
+from harness.experiment.evidence import gather, label_sources
 from harness.experiment.session import connect, prepare
 from harness.scoring.doubt import WEIGHTS
 
@@ -38,7 +38,7 @@ def main():
 
 def _nuclei(session):
     """Every nucleus of the four sources on the training fields, with its largest IoU with an annotated one."""
-    sources = {row: result for row, result in session.results().items() if result.runs and result.row.method == "classical"}
+    sources = label_sources(session.dataset, session.results(), print)
     evidence, names = gather(session.dataset, sources, print), session.dataset.splits["training"]
     true = pd.concat(
         pd.concat(over_fields(partial(wrong_labels, session.dataset, folder), names)).assign(row=row)

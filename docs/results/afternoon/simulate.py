@@ -16,7 +16,7 @@ import pandas as pd
 
 from harness.apps.known import KINDS, control, cut, of_row, per_field
 from harness.core.parallel import over_fields
-from harness.experiment.evidence import gather, read_labels
+from harness.experiment.evidence import gather, label_sources, read_labels
 from harness.experiment.session import connect, prepare
 from harness.report.comparison import influence, swap_test
 from harness.scoring import evaluation, metrics, pilot, pooling
@@ -24,8 +24,8 @@ from harness.scoring.pilot import Part
 
 HERE = Path(__file__).parent
 RESAMPLES = 1000
-PILOTS = (6, 10, 20, 40)
-METRICS = [*KINDS, *(f"{metric}_fields" for metric in ("f1_50", "jaccard_equal"))]
+PILOTS = (4, 6, 10, 20, 40)
+METRICS = [*KINDS, *(f"{metric}_fields" for metric in ("f1_50", "f1_75", "jaccard_equal"))]
 HALF = 0.02
 THRESHES = (0.5, 0.7)  # IoU up to which a label is wrong
 
@@ -39,8 +39,7 @@ def main():
     tables = {"coverage": [], "saved": [], "power": [], "triage": [], "agreement": []}
     for name in given.datasets:
         session = connect(prepare(name), given.tracking_uri)
-        sources = {row: result for row, result in session.results().items() if result.runs and result.row.method == "classical"}
-        evidence = gather(session.dataset, sources, print)
+        evidence = gather(session.dataset, label_sources(session.dataset, session.results(), print), print)
         names, splits = zip(*[(name, split) for split, names in session.dataset.splits.items() for name in names], strict=True)
         scores = _scores(session.dataset, evidence, list(names))
         population = _Population(session.dataset.name, list(names), scores, evidence)
@@ -108,7 +107,7 @@ def _all(population):
                     about | {"fields": fields, "by": by} | _coverage(population, metric, score, known, here, there)
                 )
             tables["saved"].append(about | _saved(score, known))
-            if " - " in what and metric in ("f1_50", "jaccard_equal"):
+            if " - " in what and metric.removesuffix("_fields") in ("f1_50", "jaccard_equal"):
                 tables["power"].append(about | _power(population, metric, what, random))
     print(population.name, "simulated")
     return tables
@@ -168,13 +167,19 @@ def _influence(parts):
 
 
 def _power(population, metric, what, random):
-    """Fields planned for a power of 0.8 from what all fields say, and how many the permutation test then needs."""
+    """Fields planned for a power of 0.8, from all fields and from pilots of 20, and how many the permutation test then needs."""
     one, two = (population.terms(row, metric) for row in what.split(" - "))
+    planned = _planned(one, two)
+    pilots = [_planned(one.iloc[line], two.iloc[line]) for line in random.integers(0, len(one), (RESAMPLES // 5, 20))]
+    quartiles = np.quantile([each or np.inf for each in pilots], [0.25, 0.5, 0.75], method="nearest")
+    of_pilots = dict(zip(("pilots_low", "pilots_median", "pilots_high"), quartiles, strict=True))
+    many = not planned or planned > 200  # no use in resampling 200 fields a thousand times over
+    return {"planned": planned, "needed": np.nan if many else _needed(one, two, planned, random), **of_pilots}
+
+
+def _planned(one, two):
     difference = (one["above"].sum() / one["below"].sum()) - (two["above"].sum() / two["below"].sum())
-    planned = pilot.fields_for_power(difference, float((influence(one) - influence(two)).std()))
-    if not planned or planned > 200:  # no use in resampling 200 fields a thousand times over
-        return {"difference": difference, "planned": planned, "needed": np.nan}
-    return {"difference": difference, "planned": planned, "needed": _needed(one, two, planned, random)}
+    return pilot.fields_for_power(difference, float((influence(one) - influence(two)).std()))
 
 
 def _needed(one, two, planned, random):
