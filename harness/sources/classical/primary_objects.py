@@ -74,7 +74,8 @@ def grey(image: np.ndarray) -> np.ndarray:
         return (image / np.float64(np.iinfo(image.dtype).max)).astype(np.float32)
     if image.dtype.kind not in "fb":
         raise HarnessError(f"image has values of type {image.dtype}; expected integers or real numbers")
-    image = image.astype(np.float32)
+    with np.errstate(over="ignore"):  # what is too large becomes infinite
+        image = image.astype(np.float32)
     if not np.isfinite(image).all():
         raise HarnessError("image has values that are not finite (NaN or infinity): replace them first")
     return image

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from math import isfinite
 from numbers import Integral, Real
+from sys import float_info
 from typing import Any
 
 from harness.core.errors import HarnessError
@@ -14,6 +14,11 @@ VERSIONS = ("3.1.9", "4")
 SEEDS = ("shape", "intensity", "none")
 LINES = ("shape", "intensity", "none")
 FILL_HOLES = ("both", "declumping", "never")
+
+# px. No nucleus is wider in any microscope (20 um at 0.02 um a pixel), and the filters that follow from lengths grow with
+# their square: 50 MB at this one, more than a machine has a hundred times farther.
+LONGEST = 1000
+WIDEST = 100_000  # px, for the one length that people set large so that it holds nothing back; wider than any image
 
 
 @dataclass(frozen=True)
@@ -82,7 +87,8 @@ class Settings:
 
 
 def _number(value: Any) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and isfinite(value)
+    """Not `math.isfinite`, which whole numbers of 400 digits break."""
+    return isinstance(value, Real) and not isinstance(value, bool) and -float_info.max <= value <= float_info.max
 
 
 def _whole(value: Any) -> bool:
@@ -90,22 +96,25 @@ def _whole(value: Any) -> bool:
 
 
 def _is_length(value: Any) -> bool:
-    return _number(value) and value >= 0
+    return _number(value) and 0 <= value <= LONGEST
 
 
 def _one_of(choices: tuple[str, ...]) -> tuple[Callable[[Any], bool], str]:
     return lambda value: value in choices, f"one of {', '.join(choices)}"
 
 
-_DIAMETER = (lambda value: _whole(value) and value >= 1, "whole pixels, at least 1")
+def _diameter(largest: int) -> tuple[Callable[[Any], bool], str]:
+    return lambda value: _whole(value) and 1 <= value <= largest, f"whole pixels from 1 to {largest}"
+
+
 _CHOICE = (lambda value: isinstance(value, bool), "true or false")
 _RULES = {
     "version": _one_of(VERSIONS),
-    "min_diameter": _DIAMETER,
-    "max_diameter": _DIAMETER,
+    "min_diameter": _diameter(LONGEST),
+    "max_diameter": _diameter(WIDEST),
     "discard_size": _CHOICE,
     "discard_border": _CHOICE,
-    "threshold_smoothing": (_is_length, "a scale of at least 0"),
+    "threshold_smoothing": (_is_length, f"a scale from 0 to {LONGEST}"),
     "correction": (lambda value: _number(value) and value > 0, "a factor above 0"),
     "bounds": (
         lambda value: isinstance(value, tuple) and len(value) == 2 and all(map(_number, value)) and value[0] <= value[1],
@@ -113,13 +122,16 @@ _RULES = {
     ),
     "log_transform": _CHOICE,
     "seed_smoothing": (
-        lambda value: value is None or (_whole(value) and value >= 0),
-        "whole pixels, at least 0, or None for automatic",
+        lambda value: value is None or (_whole(value) and _is_length(value)),
+        f"whole pixels from 0 to {LONGEST}, or None for automatic",
     ),
-    "suppression": (lambda value: value is None or _is_length(value), "pixels, at least 0, or None for automatic"),
+    "suppression": (lambda value: value is None or _is_length(value), f"pixels from 0 to {LONGEST}, or None for automatic"),
     "low_resolution": _CHOICE,
     "fill_holes": _one_of(FILL_HOLES),
-    "max_objects": (lambda value: value is None or (_whole(value) and value >= 0), "a whole number or None for no limit"),
+    "max_objects": (
+        lambda value: value is None or (_whole(value) and 0 <= value < 2**31),
+        "a whole number below 2^31 or None for no limit",
+    ),
 }
 
 

@@ -50,15 +50,29 @@ def minimum_cross_entropy(values: np.ndarray, version: str) -> float:
     -------
     float
         The common value when all are equal.
+
+    Raises
+    ------
+    HarnessError
+        The values are so large that their sum overflows.
     """
     lowest = values.min()
-    above = values - lowest
+    with np.errstate(over="ignore"):
+        above = values - lowest
     if not above.any():
         return float(lowest)
+    if not np.isfinite(mean(above)):
+        raise HarnessError(f"image has intensities from {lowest:g} to {values.max():g}, whose sum overflows: scale them to 0..1")
     if version == "3.1.9":
         return _early_stop(above) + float(lowest)
     half_gap = float(np.diff(np.unique(values)).min()) / 2
     return float(_fixed_point(above, max(half_gap, _HALF_GREY_LEVEL)) + lowest)
+
+
+def _not_in_range(values: np.ndarray) -> HarnessError:
+    return HarnessError(
+        f"image has intensities up to {values.max():g}, no scale on which a threshold can be found: scale them to 0..1"
+    )
 
 
 def _of_logarithms(values: np.ndarray) -> float:
