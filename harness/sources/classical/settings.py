@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Integral
 from sys import float_info
 from typing import Any
 
@@ -88,7 +88,7 @@ class Settings:
 
 def _number(value: Any) -> bool:
     """Not `math.isfinite`, which whole numbers of 400 digits break."""
-    return isinstance(value, Real) and not isinstance(value, bool) and -float_info.max <= value <= float_info.max
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= float_info.max
 
 
 def _whole(value: Any) -> bool:
