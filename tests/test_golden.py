@@ -22,6 +22,7 @@ from harness.method import tiles
 from harness.method.classmap import class_map, training_map
 from harness.method.postprocess import nuclei_from_class_map
 from harness.network import inference
+from harness.scoring.doubt import doubt, measure, missing
 from harness.sources import Folder, open_source
 from harness.sources.refinements import STEPS
 
@@ -106,6 +107,15 @@ def postprocess(folder):
     yield nuclei_from_class_map(1 * (IMAGE > 330) + (IMAGE > 600))
 
 
+def nuclei_in_doubt(folder):
+    """What is measured of nuclei, how doubtful they are, and which are missing."""
+    others = [np.roll(NUCLEI, 1, axis=0), NUCLEI * (NUCLEI % 5 > 0)]
+    measured = [measured.assign(doubt=doubt(measured)) for measured in (measure(each, [NUCLEI], IMAGE) for each in others)]
+    table = measure(NUCLEI, others, IMAGE)
+    yield table.assign(doubt=doubt(table)).to_numpy().round(2)
+    yield missing(others[1], others[:1], measured[:1]).to_numpy().round(2)
+
+
 STAGES = {
     "datasets": (datasets, 1, "266b7b55240380df"),
     "classical": (classical, 1, "aed427048d3dbef0"),
@@ -114,6 +124,7 @@ STAGES = {
     "classmap": (classmap, 1, "1284b83c80fdba1d"),
     "tiles": (method_tiles, 1, "cfefb9acf4c9b74e"),
     "network.inference": (network_inference, 1, "7cc317e503344e23"),
+    "doubt": (nuclei_in_doubt, 1, "0a0843fd723a6750"),
     "postprocess": (postprocess, 1, "020a18f60e82601e"),
 }
 

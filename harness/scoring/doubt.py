@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 from scipy.ndimage import gaussian_gradient_magnitude
 
+from harness.core.label_images import touching_edge
 from harness.scoring.metrics import overlaps
 
 SIGMA = 1.0  # px, of the gradient
@@ -154,6 +155,5 @@ def _outline(labels):
 
 def _at_edge(labels, count):
     touching = np.zeros(count)
-    for side in (labels[0], labels[-1], labels[:, 0], labels[:, -1]):
-        touching[side] = 1
+    touching[touching_edge(labels)] = 1
     return touching
