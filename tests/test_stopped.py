@@ -9,7 +9,7 @@ import time
 import psutil
 import pytest
 
-pytestmark = pytest.mark.integration
+pytestmark = pytest.mark.slow
 MOMENTS = (0.3, 1.5, 3, 6, 10)
 
 

@@ -4,7 +4,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import cache
 from itertools import islice
 from multiprocessing import current_process, get_context
@@ -159,12 +159,18 @@ def _alone(function: Callable[..., Any], *arguments: Any) -> Any:
             _pools.popitem()[1].shutdown()
 
 
+def _listen(lines: Any, say: Callable[..., None]) -> None:
+    with suppress(EOFError, OSError):  # the queue's process has ended, because this one was asked to
+        for line in iter(lines.get, None):
+            say(*line)
+
+
 @contextmanager
 def listening(say: Callable[..., Any], scheduler: str | None = None) -> Iterator[Any]:
     """A queue for other processes: what they put into it, `say` is called with here."""
     with ExitStack() as stack:
         lines = _queue(scheduler) if scheduler else stack.enter_context(get_context("spawn").Manager()).Queue()
-        listener = Thread(target=lambda: [say(*line) for line in iter(lines.get, None)], daemon=True)
+        listener = Thread(target=_listen, args=(lines, say), daemon=True)
         listener.start()
         try:
             yield lines
