@@ -9,7 +9,7 @@ from collections.abc import Iterable
 VERSIONS = {
     "datasets": 1,  # how files become images and nuclei
     "classical": 1,  # IdentifyPrimaryObjects and the consensus
-    "refinements": 1,  # steps after a label source
+    "refinements": 2,  # steps after a label source
     "folder": 1,  # label images of other tools
     "classmap": 1,
     "tiles": 1,
