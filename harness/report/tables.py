@@ -89,16 +89,17 @@ def best(frame: pd.DataFrame, within: list[str], results: Results) -> pd.Series:
 
     A row that learned from the annotation itself is what the others are measured by, and out of the competition.
     """
-    competes = frame["value"].notna() & ~frame["row"].map(lambda row: is_reference(results[row]))
+    competes = frame["value"].notna() & ~frame["row"].map(lambda row: is_reference(results, row))
     rank = pd.Series(
         [METRICS[metric].rank(value) for metric, value in zip(frame["metric"], frame["value"], strict=True)], frame.index
     ).where(competes)
     return competes & (rank == rank.groupby([frame[name] for name in within]).transform("max"))
 
 
-def is_reference(result: RowResults) -> bool:
-    """Whether a row learned from the annotation that all rows are scored against."""
-    return result.row.source.is_truth
+def is_reference(results: Results, name: str) -> bool:
+    """Whether a row learned from the annotation that all rows are scored against, itself or through another network."""
+    row = results[name].row
+    return row.source.is_truth or bool(row.teacher and is_reference(results, row.teacher))
 
 
 def _cell(table, metric, result, boot, published):
@@ -197,13 +198,14 @@ def _halfway(sensitivity):
 
 
 def learned_from(results: Results, done: bool = True) -> list[tuple[str, str]]:
-    """Pairs of a network row and the classical row whose labels it was trained on."""
+    """Pairs of a network row and the classical row whose labels it was trained on; a refined prediction is not training's."""
     return [
         (network.name, classical.name)
         for network in results.values()
         for classical in results.values()
         if (network.row.method, classical.row.method) == ("network", "classical")
         and network.row.source == classical.row.source
+        and not network.row.refine_prediction
         and (not done or (network.runs and classical.runs))
     ]
 

@@ -5,6 +5,7 @@ dataclass here whose fields are its settings, and its line in `STEPS`.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar
 
@@ -24,6 +25,10 @@ class Step(ABC):
     """What is done to labels."""
 
     name: ClassVar[str]
+
+    def unfit(self, source: LabelSource) -> str | None:
+        """Why the step cannot refine the labels of a source, in words; None where it can."""
+        return None
 
     @abstractmethod
     def apply(self, source: LabelSource, field: Field, labels: np.ndarray, ignore: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -152,10 +157,12 @@ class IgnoreDiscarded(Step):
 
     name = "ignore-discarded"
 
+    def unfit(self, source: LabelSource) -> str | None:
+        """See `Step.unfit`."""
+        return None if "discard_size" in source.defaults else f"{source.name} has no size filter"
+
     def apply(self, source: LabelSource, field: Field, labels: np.ndarray, ignore: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `Step.apply`."""
-        if "discard_size" not in source.defaults:
-            raise HarnessError(f"refinement ignore-discarded: {source.name} has no size filter; leave the step out")
         everything, _ = replace(source, changed=source.changed | {"discard_size": False}).label(field)
         return labels, (ignore | (everything > 0)) & (labels == 0)
 
@@ -182,6 +189,21 @@ def open_step(wanted: str | dict[str, Any]) -> Step:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise HarnessError(f"refinement {name}: {setting} is {value!r}; expected a number")
     return STEPS[name](**settings)
+
+
+def open_steps(wanted: Sequence[str | dict[str, Any]], source: LabelSource) -> tuple[Step, ...]:
+    """Steps for the labels of a source, see `open_step`.
+
+    Raises
+    ------
+    HarnessError
+        Besides, a step that does not go with the source.
+    """
+    steps = tuple(map(open_step, wanted))
+    for step in steps:
+        if why := step.unfit(source):
+            raise HarnessError(f"refinement {step.name}: {why}; leave the step out")
+    return steps
 
 
 @dataclass(frozen=True)
@@ -222,6 +244,11 @@ class Refined(LabelSource):
     def from_images(self) -> bool:  # type: ignore[override]
         """As the source."""
         return self._of.from_images
+
+    @property
+    def is_truth(self) -> bool:  # type: ignore[override]
+        """As the source: a refined annotation is one."""
+        return self._of.is_truth
 
     @property
     def needed(self) -> str:
