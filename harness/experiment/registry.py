@@ -65,6 +65,15 @@ class Table(Strict):
     published: dict[str, list[float]] = Field(default_factory=dict)
 
 
+class Claim(Strict):
+    """That a row is not worse than another one, by margins that are stated beforehand."""
+
+    title: Title
+    row: str
+    reference: str
+    margins: dict[TableMetric, Annotated[float, Field(gt=0, lt=1)]] = Field(min_length=1)
+
+
 # What a registry without tables is shown in.
 TABLES = {
     "dice": Table(title="Pixel-wise Dice coefficient before post-processing", metrics=["dice_nuclei", "dice_separations"]),
@@ -73,12 +82,13 @@ TABLES = {
 
 
 class Registry(Strict):
-    """The rows and tables of one registry file; `dataset` is the one that the published values belong to."""
+    """The rows, tables and claims of one registry file; `dataset` is the one that the published values belong to."""
 
     dataset: str | None = None
     network: Network = Network()
     rows: dict[Id, Row] = Field(min_length=1)
     tables: dict[Id, Table] = Field(TABLES, min_length=1)
+    claims: dict[Id, Claim] = Field(default_factory=dict)
 
     def published(self, row: str, dataset: str) -> dict[str, float]:
         """The published values of a row by metric; none on a data set they are not of."""
@@ -116,6 +126,12 @@ def load_registry(path: Path | str | None = None) -> Registry:
         _check_parent(registry, name, f"{path}: rows.{name}")
     for name, table in registry.tables.items():
         _check_published(registry, table, f"{path}: tables.{name}.published")
+    for name, claim in registry.claims.items():
+        for key in ("row", "reference"):
+            if getattr(claim, key) not in registry.rows:
+                raise HarnessError(
+                    f"{path}: claims.{name}.{key}: no such row '{getattr(claim, key)}'; there is {_listed(registry.rows)}"
+                )
     return registry
 
 
@@ -364,7 +380,7 @@ def _said(model: type[BaseModel], fault: Any) -> str:
 
 
 def _fields_at(model: type[BaseModel], location: tuple) -> dict:
-    names: dict[str, type[BaseModel]] = {"rows": Row, "tables": Table, "network": Network}
+    names: dict[str, type[BaseModel]] = {"rows": Row, "tables": Table, "claims": Claim, "network": Network}
     for part in location:
         model = names.get(part, model)
     return model.model_fields

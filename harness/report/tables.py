@@ -10,7 +10,7 @@ from harness.experiment.results import RowResults, runs_of
 from harness.report.statistics import bootstrap, interval
 from harness.scoring import pixels, pooling
 from harness.scoring.metrics import PROTOCOLS
-from harness.scoring.names import METRICS
+from harness.scoring.names import METRICS, logged
 
 Results = dict[str, RowResults]
 Boot = dict[tuple[str, str], np.ndarray]
@@ -124,7 +124,8 @@ def _cell(table, metric, result, boot, published):
 
 def metric_values(result: RowResults, metric: str) -> pd.Series:
     """What the runs of a row gave, as MLflow holds it: a Series by run id, without the runs where it is undefined."""
-    values = {run.run_id: run.metrics[metric] for run in result.runs if metric in run.metrics}
+    name = logged(metric)
+    values = {run.run_id: run.metrics[name] for run in result.runs if name in run.metrics}
     return pd.Series(values, dtype=float)
 
 
