@@ -222,6 +222,7 @@ def _definition(spec, dataset, registry):
         "row": spec.row,
         "labels": spec.labels,
         "settings": _listed(spec.source.settings | spec.settings),
+        "refined": _steps(spec.refine) or "no",
         "method": f"{spec.method}: {method}",
     }
     if spec.method == "network":
@@ -230,6 +231,10 @@ def _definition(spec, dataset, registry):
             "schedule": f"profile {spec.profile}: {_listed(spec.schedule.model_dump())}",
             "seed": str(spec.seed),
         }
+    if spec.parent:
+        lines["needs"] = f"the network of {spec.parent.row}"
+    if spec.refine_prediction:
+        lines["prediction refined"] = _steps(spec.refine_prediction)
     fields = ", ".join(f"{len(names)} {split}" for split, names in dataset.splits.items())
     return lines | {
         "data set": f"{spec.dataset}: {fields} fields",
@@ -238,6 +243,10 @@ def _definition(spec, dataset, registry):
         "published": _listed(registry.published(spec.row, spec.dataset)),
         "spec hash": spec.hash,
     }
+
+
+def _steps(steps: list[dict]) -> str:
+    return "; ".join(_listed(step) for step in steps)
 
 
 def _listed(values: dict) -> str:
@@ -322,6 +331,7 @@ def segment(
     images: Annotated[Path, typer.Argument(help="folder of TIFF or PNG images")],
     out: Annotated[Path, typer.Argument(help="folder of the label images and tables, a .tif and a .csv per image")],
     tracking_uri: TrackingUri = None,
+    refine: Annotated[list[str] | None, typer.Option(help="a step that the nuclei go through: half-contrast; repeatable")] = None,
     redo: Redo = False,
     workers: Annotated[int, typer.Option(min=1, help="processes, each with the network in its memory")] = 1,
     scheduler: Scheduler = None,
@@ -330,7 +340,8 @@ def segment(
     from harness.apps.segmenting import segment_files
     from harness.experiment import tracking
 
-    job = segment_files(model, tracking.connect(tracking_uri), images, out, redo, workers=workers, scheduler=scheduler)
+    store = tracking.connect(tracking_uri)
+    job = segment_files(model, store, images, out, redo, refine or [], workers=workers, scheduler=scheduler)
     raise typer.Exit(_work_through(model, *job))
 
 

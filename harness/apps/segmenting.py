@@ -1,7 +1,7 @@
 """Nuclei of new images: a trained network as a program of its own."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
 from typing import Any
@@ -13,9 +13,11 @@ from skimage.measure import regionprops_table
 from harness.apps.jobs import Job, Made, images_in, job, recipe_of
 from harness.core.files import whole
 from harness.datasets import read_image
-from harness.experiment.stages import PREDICTION
+from harness.experiment.stages import NUCLEI
 from harness.method.postprocess import nuclei_from_class_map
 from harness.network.start import load_backend
+from harness.sources.predicted import Predicted, refine
+from harness.sources.refinements import Refined, Step, described, open_steps
 
 COLUMNS = {
     "label": "label",
@@ -28,7 +30,9 @@ COLUMNS = {
 }
 
 
-def segment_files(model: str, store: str, images: Path, out: Path, redo: bool = False, **where: Any) -> Job:
+def segment_files(
+    model: str, store: str, images: Path, out: Path, redo: bool = False, refinements: Sequence[str] = (), **where: Any
+) -> Job:
     """The nuclei of each image: `OUT/<stem>.tif`, a label image, and `OUT/<stem>.csv`, see `properties`.
 
     Parameters
@@ -37,17 +41,21 @@ def segment_files(model: str, store: str, images: Path, out: Path, redo: bool = 
         See `network`.
     images, out : path-like
         Folder of TIFF and PNG images, and folder of the label images and tables.
+    refinements : sequence of str
+        Steps that the nuclei go through, see `harness.sources.refinements.open_step`.
     redo, **where
         See `harness.apps.jobs.job`.
 
     Raises
     ------
     HarnessError
-        There is no such network, or the folders do not fit; see `harness.apps.jobs`.
+        There is no such network or step, or the folders do not fit; see `harness.apps.jobs`.
     """
-    files = images_in(images)
-    recipe = recipe_of({"network": _digest(network(model, store))}, ("tiles", *PREDICTION, "postprocess"))
-    return job(files, out, recipe, partial(_segment, model, store), redo, **where)
+    files, steps = images_in(images), open_steps(refinements, Predicted())
+    parts: dict[str, Any] = {"network": _digest(network(model, store))}
+    parts |= {"refine": described(Refined(steps=steps))} if steps else {}
+    recipe = recipe_of(parts, ("tiles", *NUCLEI, *("refinements",) * bool(steps)))
+    return job(files, out, recipe, partial(_segment, model, store, steps), redo, **where)
 
 
 def _digest(network: Any) -> str:
@@ -68,11 +76,11 @@ def network(model: str, store: str) -> Callable[[np.ndarray], np.ndarray]:
     return tracking.load_network(model)
 
 
-def _segment(model: str, store: str, file: Path) -> Made:
+def _segment(model: str, store: str, steps: Sequence[Step], file: Path) -> Made:
     predict, image = network(model, store), read_image(file)
     from harness.network.inference import predict_field  # imports Keras, which `load_backend` keeps quiet
 
-    nuclei = nuclei_from_class_map(predict_field(predict, image)[1])
+    nuclei = refine(steps, image, nuclei_from_class_map(predict_field(predict, image)[1]))
 
     def write_table(base: Path) -> None:
         table = properties(nuclei, image).assign(image=base.name)

@@ -20,11 +20,14 @@ from harness.core.files import claimed
 from harness.core.label_images import write_label_image
 from harness.core.parallel import over_fields
 from harness.datasets import DataSet
-from harness.experiment import fields, tracking
+from harness.experiment import fields, generations, tracking
 from harness.experiment.registry import not_available
 from harness.experiment.spec import Profile, Spec
 from harness.network.start import load_backend
 from harness.scoring import evaluation
+from harness.sources import LabelSource
+from harness.sources.predicted import Predicted
+from harness.sources.refinements import open_steps
 
 if TYPE_CHECKING:
     from harness.network.training import TileSet
@@ -52,7 +55,9 @@ class Outcome(NamedTuple):
 def run_all(
     specs: list[Spec], dataset: DataSet, say: Callable[..., None], workers: int = 1, scheduler: str | None = None
 ) -> Iterator[Outcome]:
-    """Run specs, one after the other in this process or side by side in others; none stops the rest.
+    """Run specs, one after the other in this process or side by side in others; none stops those that do not need it.
+
+    Generations follow each other: what needs the network of another spec begins when all of that generation have ended.
 
     Parameters
     ----------
@@ -73,13 +78,13 @@ def run_all(
     if scheduler:
         parallel.connect(scheduler)  # or refused before anything is recorded
     parents = {spec.row: tracking.row_run(spec) for spec in specs}
-    outcomes = (
-        _one_by_one(specs, dataset, say, parents)
+    some = (
+        partial(_one_by_one, dataset=dataset, say=say, parents=parents)
         if workers == 1 and not scheduler
-        else _side_by_side(specs, dataset, say, parents, workers, scheduler)
+        else partial(_side_by_side, dataset=dataset, say=say, parents=parents, workers=workers, scheduler=scheduler)
     )
     try:
-        for outcome in outcomes:
+        for outcome in _by_generations(specs, some):
             with suppress(Exception):  # a store that is lost has failed the run already, and may come back
                 tracking.summarise(parents[outcome.spec.row])
             yield outcome
@@ -87,6 +92,27 @@ def run_all(
         for parent in parents.values():
             tracking.summarise(parent)
         raise
+
+
+def _by_generations(specs, some):
+    """`some` runs specs that need nothing of each other; one whose parent has not been finished before it is not tried."""
+    ended: dict[str, Outcome] = {}
+    for generation in range(1 + max((len(spec.lineage) for spec in specs), default=0)):
+        ready = []
+        for spec in (spec for spec in specs if len(spec.lineage) == generation):
+            before = ended.get(spec.parent.hash) if spec.parent else None
+            if before and before.failure:
+                ended[spec.hash] = _not_tried(spec, before)
+                yield ended[spec.hash]
+            else:
+                ready.append(spec)
+        for outcome in some(ready):
+            ended[outcome.spec.hash] = outcome
+            yield outcome
+
+
+def _not_tried(spec, before):
+    return Outcome(spec, f"not run, since it needs the network of {spec.parent.name}, which was not finished", before.refused)
 
 
 def _one_by_one(specs, dataset, say, parents):
@@ -151,9 +177,13 @@ def run(spec: Spec, dataset: DataSet, say: Callable[..., None], parent: str) -> 
         missing = not_available(spec, dataset)
         if missing:
             raise HarnessError(f"{spec.row}: not available, {missing}")
-        with tracking.record(spec, parent) as active:
+        given = generations.parents_run(spec) if spec.parent else None
+        with tracking.record(spec, parent, given) as active:
             timings: dict[str, float] = {}
-            predictions = (_learn if spec.method == "network" else _identify)(spec, dataset, timings, say)
+            if spec.refine_prediction:
+                predictions = _refine(spec, dataset, given, say)
+            else:
+                predictions = (_learn if spec.method == "network" else _identify)(spec, dataset, timings, say)
             _score(spec, dataset, predictions, timings, say)
             return active.info.run_id
 
@@ -191,7 +221,8 @@ def _learn(spec, dataset, timings, say):
     load_backend(spec.schedule.threads)
     say(f"computing on the {_device()} ({spec.backend}, {spec.schedule.precision}, {spec.schedule.threads} threads)")
     with _timed(timings, "labels"):
-        training, validation = (labelled_tiles(dataset, split, spec) for split in ("training", "validation"))
+        source = generations.labels_of(spec, dataset, STATES, say)
+        training, validation = (labelled_tiles(dataset, split, source) for split in ("training", "validation"))
     model, history, best = _train(spec, training, validation, say)
     timings |= _training_times(history, spec.schedule.steps_per_epoch)
     tracking.log_model(model, spec, dataset.read_image(dataset.splits["test"][0]), best["val_loss"])
@@ -220,11 +251,11 @@ def _device() -> str:
     return device()
 
 
-def labelled_tiles(dataset: DataSet, split: str, spec: Spec) -> "TileSet":
-    """Tiles of a split with the class maps that the spec's label source gives them; a `TileSet`."""
+def labelled_tiles(dataset: DataSet, split: str, source: LabelSource) -> "TileSet":
+    """Tiles of a split with the class maps that a label source gives them; a `TileSet`."""
     from harness.network.training import TileSet
 
-    make = partial(fields.tiles_of, dataset, spec.source)
+    make = partial(fields.tiles_of, dataset, source)
     images, class_maps = zip(*over_fields(make, dataset.splits[split]), strict=True)
     return TileSet(np.concatenate(images), np.concatenate(class_maps))
 
@@ -290,7 +321,19 @@ def _predict(model, image):
     return partial(evaluation.from_class_maps, tile_maps, field_map), (time.perf_counter() - started) / len(tile_maps)
 
 
-# Both: score, and keep what was scored.
+# Rows that refine a prediction: it is there, in the run of the row whose network made it.
+
+
+def _refine(spec, dataset, given, say):
+    say(f"refining the prediction of {spec.parent.name}, run {given.run_id[:8]}")
+    folder = tracking.artifact(given, "predictions/nuclei")
+    if folder is None:
+        raise HarnessError(f"run {given.run_id} of {given.row}: has no stored predictions; run the row again")
+    steps = open_steps(spec.refine_prediction, Predicted())
+    return [partial(fields.refined, dataset, name, steps, folder) for name in dataset.splits["test"]]
+
+
+# All: score, and keep what was scored.
 
 
 def _score(spec, dataset, predictions, timings, say):

@@ -37,12 +37,13 @@ class Session:
         return resolve(self.registry, row, self.profile, self.dataset, seed)
 
     def specs(self, rows: list[str], seeds: list[int]) -> list[Spec]:
-        """Rows x seeds, each once; a classical row has nothing random in it, so one seed says it all."""
+        """Rows x seeds, each once and after those whose networks it needs; of a classical row one seed says it all."""
         specs = []
         for row in dict.fromkeys(rows):
             first = self.spec(row, seeds[0])
             specs += [first, *(self.spec(row, seed) for seed in dict.fromkeys(seeds[1:]) if first.network)]
-        return list({(spec.row, spec.seed): spec for spec in specs}.values())
+        needed = [each for spec in specs for each in (*spec.lineage, spec)]
+        return list({(spec.row, spec.seed): spec for spec in needed}.values())
 
     def run(
         self, rows: list[str], seeds: list[int], say: Callable, workers: int = 1, scheduler: str | None = None

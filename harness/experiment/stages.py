@@ -28,6 +28,7 @@ NAMED_LATER = {"datasets": 1, "folder": 1, "objects": 1, "boundaries": 1}
 
 TRAINING = ("datasets", "classmap", "tiles", "network")
 PREDICTION = ("network.inference",)
+NUCLEI = (*PREDICTION, "postprocess")  # of a trained network, on any field
 SCORING = ("datasets", "classmap", "tiles", "postprocess", "metrics", "objects", "boundaries", "evaluation")
 SCORES = ("metrics", "objects", "boundaries", "evaluation")  # of what is stored: changed, they need no new prediction
 

@@ -244,7 +244,7 @@ def _over_seeds(name: str, values: list[float]) -> dict[str, float]:
 
 
 @contextmanager
-def record(spec: Spec, parent: str) -> Iterator[mlflow.ActiveRun]:
+def record(spec: Spec, parent: str, given: Run | None = None) -> Iterator[mlflow.ActiveRun]:
     """Open the run of a spec, the one that was interrupted if there is one; it ends finished or failed.
 
     Parameters
@@ -252,6 +252,8 @@ def record(spec: Spec, parent: str) -> Iterator[mlflow.ActiveRun]:
     spec : harness.experiment.spec.Spec
     parent : str
         Id of the row's run, see `row_run`.
+    given : Run, optional
+        Of another row: the one whose network this one takes.
 
     Yields
     ------
@@ -260,6 +262,7 @@ def record(spec: Spec, parent: str) -> Iterator[mlflow.ActiveRun]:
     interrupted = find(spec, RESUMABLE)
     tags = _tags(spec, ("row", "seed", "profile", "dataset", "labels", "method", "digest"))
     tags |= {f"{TAG}spec_hash": spec.hash, PARENT: parent}
+    tags |= {f"{TAG}network_run": given.run_id} if given else {}
     tags |= {f"{TAG}{key}": value for key, value in machine().items()}
     where: dict[str, Any] = (
         {"run_id": interrupted.run_id} if interrupted else {"experiment_id": mlflow.get_run(parent).info.experiment_id}
@@ -291,8 +294,10 @@ def _tags(spec: Spec, names: tuple[str, ...]) -> dict[str, str]:
 def _flat(spec: Spec) -> dict:
     """Without what a row does not have: a classical one has no network and no schedule."""
     values: dict[str, object] = {}
-    for key, value in spec.model_dump(exclude_none=True, exclude={"title"}).items():
+    for key, value in spec.model_dump(exclude_none=True, exclude={"title", "parent"}).items():
         values |= {f"{key}.{name}": each for name, each in value.items()} if isinstance(value, dict) else {key: value}
+    if spec.parent:
+        values["parent"] = spec.parent.row
     return values
 
 

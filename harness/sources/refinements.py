@@ -5,6 +5,7 @@ dataclass here whose fields are its settings, and its line in `STEPS`.
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar
 
@@ -27,6 +28,10 @@ class Step(ABC):
     """What is done to labels."""
 
     name: ClassVar[str]
+
+    def unfit(self, source: LabelSource) -> str | None:
+        """Why the step cannot refine the labels of a source, in words; None where it can."""
+        return None
 
     @abstractmethod
     def apply(self, source: LabelSource, field: Field, labels: np.ndarray, ignore: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -148,33 +153,38 @@ def _whole(labels: np.ndarray) -> np.ndarray:
     return whole
 
 
+class _OfDiscarded(Step, ABC):
+    """A step about what the size filter of a source threw away."""
+
+    def unfit(self, source: LabelSource) -> str | None:
+        """See `Step.unfit`."""
+        return None if "discard_size" in source.defaults else f"{source.name} has no size filter"
+
+    @staticmethod
+    def _everything(source: LabelSource, field: Field) -> np.ndarray:
+        return replace(source, changed=source.changed | {"discard_size": False}).label(field)[0]
+
+
 @dataclass(frozen=True)
-class IgnoreDiscarded(Step):
+class IgnoreDiscarded(_OfDiscarded):
     """What the size filter threw away is something, and nobody knows what: it is ignored, not called background."""
 
     name = "ignore-discarded"
 
     def apply(self, source: LabelSource, field: Field, labels: np.ndarray, ignore: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `Step.apply`."""
-        everything = _without_size_filter(self.name, source, field)
-        return labels, ignore | ((everything > 0) & (labels == 0))
-
-
-def _without_size_filter(step: str, source: LabelSource, field: Field) -> np.ndarray:
-    if "discard_size" not in source.defaults:
-        raise HarnessError(f"refinement {step}: {source.name} has no size filter; leave the step out")
-    return replace(source, changed=source.changed | {"discard_size": False}).label(field)[0]
+        return labels, ignore | ((self._everything(source, field) > 0) & (labels == 0))
 
 
 @dataclass(frozen=True)
-class RestoreClumps(Step):
+class RestoreClumps(_OfDiscarded):
     """What the size filter threw away as too large comes back: most of it is nuclei that touch, for a later step to divide."""
 
     name = "restore-clumps"
 
     def apply(self, source: LabelSource, field: Field, labels: np.ndarray, ignore: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `Step.apply`; ids are new."""
-        everything = _without_size_filter(self.name, source, field)
+        everything = self._everything(source, field)
         large = np.bincount(everything.ravel()) > np.pi / 4 * source.settings["max_diameter"] ** 2
         large[0] = False
         back = large[everything] & (labels == 0)
@@ -253,6 +263,21 @@ def open_step(wanted: str | dict[str, Any]) -> Step:
     return STEPS[name](**settings)
 
 
+def open_steps(wanted: Sequence[str | dict[str, Any]], source: LabelSource) -> tuple[Step, ...]:
+    """Steps for the labels of a source, see `open_step`.
+
+    Raises
+    ------
+    HarnessError
+        Besides, a step that does not go with the source.
+    """
+    steps = tuple(map(open_step, wanted))
+    for step in steps:
+        if why := step.unfit(source):
+            raise HarnessError(f"refinement {step.name}: {why}; leave the step out")
+    return steps
+
+
 @dataclass(frozen=True)
 class Refined(LabelSource):
     """A label source whose labels go through some steps."""
@@ -291,6 +316,11 @@ class Refined(LabelSource):
     def from_images(self) -> bool:  # type: ignore[override]
         """As the source."""
         return self._of.from_images
+
+    @property
+    def is_truth(self) -> bool:  # type: ignore[override]
+        """As the source: a refined annotation is one."""
+        return self._of.is_truth
 
     @property
     def needed(self) -> str:

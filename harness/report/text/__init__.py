@@ -23,6 +23,7 @@ def document(content: Content, pictures: list[Picture]) -> str:
         paper.times(content),
         findings.protocol(content),
         findings.claims(content),
+        findings.margins(content),
         findings.why(content),
         details.outlines(content),
         details.sensitivity(content),
