@@ -223,6 +223,7 @@ def _definition(spec, dataset, registry):
         "labels": spec.labels,
         "settings": _listed(spec.source.settings | spec.settings),
         "method": f"{spec.method}: {method}",
+        "tile": f"{spec.tile}x{spec.tile} px",
     }
     if spec.method == "network":
         lines |= {

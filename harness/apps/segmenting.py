@@ -14,6 +14,7 @@ from harness.apps.jobs import Job, Made, images_in, job, recipe_of
 from harness.core.files import whole
 from harness.datasets import read_image
 from harness.experiment.stages import PREDICTION
+from harness.method import tiles
 from harness.method.postprocess import nuclei_from_class_map
 from harness.network.start import load_backend
 
@@ -46,8 +47,16 @@ def segment_files(model: str, store: str, images: Path, out: Path, redo: bool = 
         There is no such network, or the folders do not fit; see `harness.apps.jobs`.
     """
     files = images_in(images)
-    recipe = recipe_of({"network": _digest(network(model, store))}, ("tiles", *PREDICTION, "postprocess"))
+    recipe = recipe_of(_identity(network(model, store)), ("tiles", *PREDICTION, "postprocess"))
     return job(files, out, recipe, partial(_segment, model, store), redo, **where)
+
+
+def _identity(network: Any) -> dict[str, Any]:
+    """Its tiles are named where they are not the paper's, which folders made by earlier versions do not name."""
+    from harness.network.inference import side_of
+
+    side = side_of(network)
+    return {"network": _digest(network)} | ({"tile": side} if side != tiles.SIZE else {})
 
 
 def _digest(network: Any) -> str:

@@ -24,10 +24,10 @@ def labels_of(dataset: DataSet, source: LabelSource, name: str) -> tuple[np.ndar
         raise HarnessError(f"{dataset.name}: field {name}: {error}") from error
 
 
-def tiles_of(dataset: DataSet, source: LabelSource, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Tiles of a field and their class maps for training: two (N, S, S) arrays."""
+def tiles_of(dataset: DataSet, source: LabelSource, side: int, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Tiles of a field, `side` px wide, and their class maps for training: two (N, S, S) arrays."""
     labels, ignore = labels_of(dataset, source, name)
-    return tiles.cut(dataset.read_image(name)), tiles.cut(training_map(labels, ignore))
+    return tiles.cut(dataset.read_image(name), side), tiles.cut(training_map(labels, ignore), side)
 
 
 def score(

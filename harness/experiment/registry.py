@@ -13,6 +13,7 @@ from harness.core.errors import HarnessError
 from harness.datasets import DataSet
 from harness.experiment import stages
 from harness.experiment.spec import DIGEST, Network, Profile, Spec, Strict, source_of
+from harness.method import tiles
 from harness.network.start import backend
 from harness.scoring.names import TableMetric
 from harness.sources import LabelSource, open_source
@@ -64,9 +65,14 @@ TABLES = {
 
 
 class Registry(Strict):
-    """The rows and tables of one registry file; `dataset` is the one that the published values belong to."""
+    """The rows and tables of one registry file.
+
+    `dataset` is the one that the published values belong to. `tile` is of all rows, since they are scored on tiles, too; where
+    it is left out, `tile_of` tells it.
+    """
 
     dataset: str | None = None
+    tile: int | None = Field(None, gt=0, le=4096, multiple_of=tiles.STEP)
     network: Network = Network()
     rows: dict[Id, Row] = Field(min_length=1)
     tables: dict[Id, Table] = Field(TABLES, min_length=1)
@@ -163,6 +169,7 @@ def resolve(registry: Registry, row: str, profile: str, dataset: DataSet, seed: 
         labels=source.name,
         settings=_settings(entry, source, dataset),
         refine=described(source),
+        tile=tile_of(registry, dataset),
         network=(entry.network or registry.network) if learns else None,
         loss=entry.loss if learns else None,
         backend=backend() if learns else None,
@@ -173,6 +180,11 @@ def resolve(registry: Registry, row: str, profile: str, dataset: DataSet, seed: 
         seed=seed,
         versions=stages.versions_of(used),
     )
+
+
+def tile_of(registry: Registry, dataset: DataSet) -> int:
+    """Side of the tiles in px: that of the registry, or what the test fields need, see `tiles.side_for`."""
+    return registry.tile or tiles.side_for(dataset.read_image(name).shape for name in dataset.splits["test"])
 
 
 def _settings(entry: Row, source: LabelSource, dataset: DataSet) -> dict:

@@ -180,7 +180,7 @@ def _identify(spec, dataset, timings, say):
     with _timed(timings, "labels"):
         labels = list(over_fields(partial(clock.timed, fields.labels_of, dataset, spec.source), names))
     timings["label_field"] = _median(seconds for _, seconds in labels)
-    return [partial(evaluation.from_labels, labelled) for (labelled, _), _ in labels]
+    return [partial(evaluation.from_labels, labelled, spec.tile) for (labelled, _), _ in labels]
 
 
 # Network rows: the label images are what the network learns from.
@@ -224,7 +224,7 @@ def labelled_tiles(dataset: DataSet, split: str, spec: Spec) -> "TileSet":
     """Tiles of a split with the class maps that the spec's label source gives them; a `TileSet`."""
     from harness.network.training import TileSet
 
-    make = partial(fields.tiles_of, dataset, spec.source)
+    make = partial(fields.tiles_of, dataset, spec.source, spec.tile)
     images, class_maps = zip(*over_fields(make, dataset.splits[split]), strict=True)
     return TileSet(np.concatenate(images), np.concatenate(class_maps))
 

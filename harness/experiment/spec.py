@@ -9,10 +9,16 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from harness.datasets import BUILT_IN
 from harness.experiment import stages
+from harness.method import tiles
 from harness.sources import LabelSource, open_source
 
 # What every spec meant before it had these keys; left out of hashes, so that finished runs keep theirs.
-IMPLIED: dict[str, tuple] = {"loss": ("dice", None), "backend": ("tensorflow", None), "refine": ([],)}
+IMPLIED: dict[str, tuple] = {
+    "loss": ("dice", None),
+    "backend": ("tensorflow", None),
+    "refine": ([],),
+    "tile": (tiles.SIZE,),
+}
 
 DIGEST = "digest"  # among a spec's settings: of what its labels are made of besides the data set
 
@@ -59,6 +65,7 @@ class Spec(Strict):
     labels: str
     settings: dict
     refine: list[dict] = Field(default_factory=list)
+    tile: int = tiles.SIZE
     network: Network | None
     loss: str | None = None
     backend: str | None = None

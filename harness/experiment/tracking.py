@@ -447,7 +447,7 @@ def load_network(uri: str) -> "keras.Model":
     Returns
     -------
     keras.Model
-        From (N, 512, 512, 1) normalised tiles to (N, 512, 512, 3) class probabilities; not compiled.
+        From (N, S, S, 1) normalised tiles to (N, S, S, 3) class probabilities; not compiled.
 
     Raises
     ------

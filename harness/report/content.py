@@ -7,7 +7,7 @@ from functools import partial
 import pandas as pd
 
 from harness.datasets import DataSet
-from harness.experiment.registry import Registry, unavailable
+from harness.experiment.registry import Registry, tile_of, unavailable
 from harness.experiment.results import RowResults, collect, read_all, same_hash, stack
 from harness.experiment.spec import Spec
 from harness.experiment.tracking import Run
@@ -66,6 +66,11 @@ class Content:
     def done(self) -> list[RowResults]:
         """The rows that have a run that counts."""
         return [result for result in self.results.values() if result.runs]
+
+    @property
+    def tile(self) -> int:
+        """Side of the tiles in px."""
+        return tile_of(self.registry, self.dataset)
 
     @property
     def titles(self) -> dict[str, str]:

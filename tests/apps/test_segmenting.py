@@ -13,6 +13,8 @@ from harness.experiment import tracking
 class Bright:
     """Stands for a trained network: the class is known for every pixel, so the nuclei are, too."""
 
+    input_shape = (None, None, None, 1)
+
     def predict_on_batch(self, tiles):
         nucleus = np.asarray(tiles)[..., 0] > 0
         return np.stack([~nucleus, nucleus, np.zeros_like(nucleus)], axis=-1).astype(np.float32)

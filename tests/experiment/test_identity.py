@@ -51,6 +51,13 @@ def test_another_loss_is_another_training():
     assert linear.hash != printed.hash and linear.training_hashes()[0] != printed.training_hashes()[0]
 
 
+def test_another_tile_is_another_training():
+    paper = spec("network-manual", 0)
+    smaller = paper.model_copy(update={"tile": 256})
+    assert paper.tile == 512
+    assert smaller.hash != paper.hash and smaller.training_hashes()[0] != paper.training_hashes()[0]
+
+
 @pytest.mark.parametrize("stage", stages.NAMED_LATER)
 def test_a_stage_named_later_counts_from_its_second_version(monkeypatch, stage):
     before = spec("network-manual", 0)
