@@ -232,6 +232,8 @@ def not_available(row: Row | Spec, dataset: DataSet) -> str | None:
     str or None
         What is missing and where, in words; None if the row can be run. Nothing is read.
     """
+    if isinstance(row, Spec) and row.learned_on:
+        return None if dataset.splits["test"] else f"{dataset.name} has no test fields; name some in its split list"
     for split in ("training", "validation") if row.method == "network" else ("test",):
         if not dataset.splits[split]:
             return f"{dataset.name} has no {split} fields; name some in its split list"

@@ -150,10 +150,11 @@ def run(spec: Spec, dataset: DataSet, say: Callable[..., None], parent: str) -> 
             return finished.run_id
         missing = not_available(spec, dataset)
         if missing:
-            raise HarnessError(f"{spec.row}: not available, {missing}")
+            raise HarnessError(f"{spec.called}: not available, {missing}")
         with tracking.record(spec, parent) as active:
             timings: dict[str, float] = {}
-            predictions = (_learn if spec.method == "network" else _identify)(spec, dataset, timings, say)
+            predict = _transfer if spec.learned_on else _learn if spec.method == "network" else _identify
+            predictions = predict(spec, dataset, timings, say)
             _score(spec, dataset, predictions, timings, say)
             return active.info.run_id
 
@@ -196,6 +197,33 @@ def _learn(spec, dataset, timings, say):
     timings |= _training_times(history, spec.schedule.steps_per_epoch)
     tracking.log_model(model, spec, dataset.read_image(dataset.splits["test"][0]), best["val_loss"])
     say(f"best epoch {best['epoch']}; predicting the test fields")
+    return _predict_all(model, dataset, timings)
+
+
+def _transfer(spec, dataset, timings, say):
+    """The network of the same row on another data set, which `Session.run` has trained."""
+    trained = tracking.find(spec.learned_on)
+    if not trained:
+        raise HarnessError(f"{spec.name}: there is no finished run of {spec.learned_on.name} on {spec.learned_on.dataset}")
+    load_backend(spec.schedule.threads)
+    model = _with_tiles_of(spec, tracking.load_network(trained.run_id))
+    say(f"the network of run {trained.run_id[:8]}; predicting the test fields of {dataset.name}")
+    return _predict_all(model, dataset, timings)
+
+
+def _with_tiles_of(spec, model):
+    """A network of the same weights whose tiles are those of the data set that it is scored on."""
+    from harness.network.inference import side_of
+    from harness.network.unet import unet
+
+    if side_of(model) == spec.tile:
+        return model
+    other = unet(**spec.network.model_dump(), size=spec.tile, precision=spec.schedule.precision)
+    other.set_weights(model.get_weights())
+    return other
+
+
+def _predict_all(model, dataset, timings):
     with _timed(timings, "prediction"):
         predicted = [_predict(model, dataset.read_image(name)) for name in dataset.splits["test"]]
     timings["tile"] = _median(seconds for _, seconds in predicted)

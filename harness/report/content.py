@@ -13,6 +13,7 @@ from harness.experiment.spec import Spec
 from harness.experiment.tracking import Run
 from harness.report import claims, tables
 from harness.report.rescoring import rescore_all, same_prediction
+from harness.report.transfer import pairs
 from harness.scoring import names, objects, pixels
 
 
@@ -39,6 +40,8 @@ class Content:
         See `harness.report.claims.check`, `harness.scoring.objects.errors` and functions of `harness.report.tables`.
     quality, outlines, crowding : DataFrame
         See `harness.report.tables.measured`.
+    transfer : DataFrame
+        See `harness.report.transfer.pairs`.
     """
 
     registry: Registry
@@ -60,6 +63,7 @@ class Content:
     density: pd.DataFrame
     errors: pd.DataFrame
     timings: pd.DataFrame
+    transfer: pd.DataFrame
     run_details: pd.DataFrame
 
     @property
@@ -89,6 +93,7 @@ OWN_TABLES = (
     "density",
     "errors",
     "timings",
+    "transfer",
 )
 
 
@@ -129,6 +134,7 @@ def gather(
         density=_or_empty(tables.by_density, of_pixels),
         errors=_or_empty(objects.errors, _stored(per_field, "iou_sum")),
         timings=tables.timings(results, _count_tiles(results, table_of)),
+        transfer=pairs(registry, profile),
         run_details=tables.run_details(results),
     )
 
