@@ -29,8 +29,10 @@ app = typer.Typer(
 )
 console, errors = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
 
-Dataset = Annotated[str, typer.Option(help="synthetic, bbbc039, or a folder with images/ and masks/")]
-DataDir = Annotated[Path | None, typer.Option(envvar="HARNESS_DATA_DIR", help="an unpacked copy of BBBC039")]
+Dataset = Annotated[
+    str, typer.Option(help="synthetic, bbbc039, frames of BBBC038 as bbbc038-256x256, or a folder with images/ and masks/")
+]
+DataDir = Annotated[Path | None, typer.Option(envvar="HARNESS_DATA_DIR", help="an unpacked copy of BBBC039 or BBBC038")]
 ProfileName = Annotated[
     str | None,
     typer.Option(
@@ -104,11 +106,16 @@ def run(
     file: File = None,
     workers: Workers = 1,
     scheduler: Scheduler = None,
+    learned_on: Annotated[
+        str | None, typer.Option(metavar="DATASET", help="score networks that learned on this data set, trained there if need be")
+    ] = None,
+    learned_on_dir: Annotated[Path | None, typer.Option(help="its --data-dir, where it is another")] = None,
 ) -> None:
     """Run some rows; a run that is there already is not done again, an interrupted one goes on."""
     session = _session(dataset, data_dir, profile, tracking_uri, file)
+    teacher = _session(learned_on, learned_on_dir or data_dir, session.profile, tracking_uri, file) if learned_on else None
     with _suite():
-        code = _run(session, rows, seed, workers, scheduler)
+        code = _run(session, rows, seed, workers, scheduler, teacher)
     raise typer.Exit(code)
 
 
@@ -224,6 +231,7 @@ def _definition(spec, dataset, registry):
         "settings": _listed(spec.source.settings | spec.settings),
         "refined": _steps(spec.refine) or "no",
         "method": f"{spec.method}: {method}",
+        "tile": f"{spec.tile}x{spec.tile} px",
     }
     if spec.method == "network":
         lines |= {
@@ -257,10 +265,14 @@ def _listed(values: dict) -> str:
 @app.command()
 def data(dataset: Dataset = "synthetic", data_dir: DataDir = None, file: File = None, as_json: AsJson = False) -> None:
     """What a data set holds and which rows lack something. Refuses one that is incomplete, altered or wrong."""
-    from harness.datasets import is_data_folder, open_dataset, problems, summary, unused
+    from harness.datasets import faults, is_bbbc038, is_data_folder, open_dataset, problems, summary, unused
     from harness.experiment.registry import load_registry, unavailable
 
+    if dataset == "bbbc038":
+        _show_groups(data_dir, as_json)
+        return
     wrong = problems(Path(dataset)) if is_data_folder(dataset) else []
+    wrong += faults(open_dataset(dataset, data_dir)) if is_bbbc038(dataset) else []
     for line in wrong:
         errors.print(f"[red]harness:[/red] {escape(line)}")
     if wrong:
@@ -286,6 +298,21 @@ def data(dataset: Dataset = "synthetic", data_dir: DataDir = None, file: File = 
         console.print(f"in no split list, so not used: {', '.join(found['unused'])}")
     for row, why in found["not_available"].items():
         console.print(f"{row}: not available, {escape(why)}")
+
+
+def _show_groups(data_dir, as_json):
+    """BBBC038's frames by size and kind: each group of fluorescence frames is a data set."""
+    from harness.datasets import groups
+
+    found = groups(data_dir)
+    if as_json:
+        print(json.dumps({"name": "bbbc038", "groups": found}, indent=1))
+        return
+    table = Table("frames of", "kind", "frames", "--dataset", box=None)
+    for group in found:
+        height, width = group["size"]
+        table.add_row(f"{height}x{width} px", group["kind"], str(group["frames"]), group["dataset"] or "not used")
+    console.print(table)
 
 
 @app.command()
@@ -598,11 +625,11 @@ def _suite():
     return tracking.suite()
 
 
-def _run(session, rows, seeds, workers, scheduler):
+def _run(session, rows, seeds, workers, scheduler, learned_on=None):
     """Run rows x seeds and show how it goes; returns the exit code."""
     code = 0
     with _lines() as say:
-        for outcome in session.run(rows, seeds or [0], say, workers, scheduler):
+        for outcome in session.run(rows, seeds or [0], say, workers, scheduler, learned_on):
             if outcome.failure:
                 errors.print(f"[red]harness:[/red] {outcome.spec.name}: {escape(outcome.failure)}")
                 code = 2 if outcome.refused else code or 1

@@ -14,6 +14,7 @@ from harness.apps.jobs import Job, Made, images_in, job, recipe_of
 from harness.core.files import whole
 from harness.datasets import read_image
 from harness.experiment.stages import NUCLEI
+from harness.method import tiles
 from harness.method.postprocess import nuclei_from_class_map
 from harness.network.start import load_backend
 from harness.sources.predicted import Predicted, refine
@@ -52,10 +53,18 @@ def segment_files(
         There is no such network or step, or the folders do not fit; see `harness.apps.jobs`.
     """
     files, steps = images_in(images), open_steps(refinements, Predicted())
-    parts: dict[str, Any] = {"network": _digest(network(model, store))}
+    parts = _identity(network(model, store))
     parts |= {"refine": described(Refined(steps=steps))} if steps else {}
     recipe = recipe_of(parts, ("tiles", *NUCLEI, *("refinements",) * bool(steps)))
     return job(files, out, recipe, partial(_segment, model, store, steps), redo, **where)
+
+
+def _identity(network: Any) -> dict[str, Any]:
+    """Its tiles are named where they are not the paper's, which folders made by earlier versions do not name."""
+    from harness.network.inference import side_of
+
+    side = side_of(network)
+    return {"network": _digest(network)} | ({"tile": side} if side != tiles.SIZE else {})
 
 
 def _digest(network: Any) -> str:

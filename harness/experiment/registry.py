@@ -13,6 +13,7 @@ from harness.core.errors import HarnessError
 from harness.datasets import DataSet
 from harness.experiment import stages
 from harness.experiment.spec import DIGEST, Network, Profile, Spec, Strict, source_of
+from harness.method import tiles
 from harness.network.start import backend
 from harness.scoring.names import TableMetric
 from harness.sources import LabelSource, open_source
@@ -82,9 +83,14 @@ TABLES = {
 
 
 class Registry(Strict):
-    """The rows, tables and claims of one registry file; `dataset` is the one that the published values belong to."""
+    """The rows, tables and claims of one registry file.
+
+    `dataset` is the one that the published values belong to. `tile` is of all rows, since they are scored on tiles, too; where
+    it is left out, `tile_of` tells it.
+    """
 
     dataset: str | None = None
+    tile: int | None = Field(None, gt=0, le=4096, multiple_of=tiles.STEP)
     network: Network = Network()
     rows: dict[Id, Row] = Field(min_length=1)
     tables: dict[Id, Table] = Field(TABLES, min_length=1)
@@ -193,6 +199,7 @@ def resolve(registry: Registry, row: str, profile: str, dataset: DataSet, seed: 
         refine=described(source),
         refine_prediction=described(Refined(steps=open_steps(entry.refine_prediction, Predicted()))),
         parent=resolve(registry, parent, profile, dataset, seed) if parent else None,
+        tile=tile_of(registry, dataset),
         network=(entry.network or registry.network) if learns else None,
         loss=entry.loss if learns else None,
         backend=backend() if learns else None,
@@ -222,6 +229,11 @@ def lineage(registry: Registry, row: str) -> list[str]:
     """The rows whose networks a row needs, the nearest first."""
     parent = parent_of(registry, row)
     return [parent, *lineage(registry, parent)] if parent else []
+
+
+def tile_of(registry: Registry, dataset: DataSet) -> int:
+    """Side of the tiles in px: that of the registry, or what the test fields need, see `tiles.side_for`."""
+    return registry.tile or tiles.side_for(dataset.read_image(name).shape for name in dataset.splits["test"])
 
 
 def _settings(entry: Row, source: LabelSource, dataset: DataSet) -> dict:
@@ -269,6 +281,8 @@ def not_available(row: Row | Spec, dataset: DataSet) -> str | None:
     str or None
         What is missing and where, in words; None if the row can be run. Nothing is read.
     """
+    if isinstance(row, Spec) and row.learned_on:
+        return None if dataset.splits["test"] else f"{dataset.name} has no test fields; name some in its split list"
     for split in ("training", "validation") if row.method == "network" else ("test",):
         if not dataset.splits[split]:
             return f"{dataset.name} has no {split} fields; name some in its split list"

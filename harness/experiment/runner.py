@@ -176,14 +176,15 @@ def run(spec: Spec, dataset: DataSet, say: Callable[..., None], parent: str) -> 
             return finished.run_id
         missing = not_available(spec, dataset)
         if missing:
-            raise HarnessError(f"{spec.row}: not available, {missing}")
-        given = generations.parents_run(spec) if spec.parent else None
+            raise HarnessError(f"{spec.called}: not available, {missing}")
+        given = generations.parents_run(spec) if spec.parent and not spec.learned_on else None
         with tracking.record(spec, parent, given) as active:
             timings: dict[str, float] = {}
             if spec.refine_prediction:
                 predictions = _refine(spec, dataset, given, say)
             else:
-                predictions = (_learn if spec.method == "network" else _identify)(spec, dataset, timings, say)
+                predict = _transfer if spec.learned_on else _learn if spec.method == "network" else _identify
+                predictions = predict(spec, dataset, timings, say)
             _score(spec, dataset, predictions, timings, say)
             return active.info.run_id
 
@@ -210,7 +211,7 @@ def _identify(spec, dataset, timings, say):
     with _timed(timings, "labels"):
         labels = list(over_fields(partial(clock.timed, fields.labels_of, dataset, spec.source), names))
     timings["label_field"] = _median(seconds for _, seconds in labels)
-    return [partial(evaluation.from_labels, labelled) for (labelled, _), _ in labels]
+    return [partial(evaluation.from_labels, labelled, spec.tile) for (labelled, _), _ in labels]
 
 
 # Network rows: the label images are what the network learns from.
@@ -222,11 +223,38 @@ def _learn(spec, dataset, timings, say):
     say(f"computing on the {_device()} ({spec.backend}, {spec.schedule.precision}, {spec.schedule.threads} threads)")
     with _timed(timings, "labels"):
         source = generations.labels_of(spec, dataset, STATES, say)
-        training, validation = (labelled_tiles(dataset, split, source) for split in ("training", "validation"))
+        training, validation = (labelled_tiles(dataset, split, source, spec.tile) for split in ("training", "validation"))
     model, history, best = _train(spec, training, validation, say)
     timings |= _training_times(history, spec.schedule.steps_per_epoch)
     tracking.log_model(model, spec, dataset.read_image(dataset.splits["test"][0]), best["val_loss"])
     say(f"best epoch {best['epoch']}; predicting the test fields")
+    return _predict_all(model, dataset, timings)
+
+
+def _transfer(spec, dataset, timings, say):
+    """The network of the same row on another data set, which `Session.run` has trained."""
+    trained = tracking.find(spec.learned_on)
+    if not trained:
+        raise HarnessError(f"{spec.name}: there is no finished run of {spec.learned_on.name} on {spec.learned_on.dataset}")
+    load_backend(spec.schedule.threads)
+    model = _with_tiles_of(spec, tracking.load_network(trained.run_id))
+    say(f"the network of run {trained.run_id[:8]}; predicting the test fields of {dataset.name}")
+    return _predict_all(model, dataset, timings)
+
+
+def _with_tiles_of(spec, model):
+    """A network of the same weights whose tiles are those of the data set that it is scored on."""
+    from harness.network.inference import side_of
+    from harness.network.unet import unet
+
+    if side_of(model) == spec.tile:
+        return model
+    other = unet(**spec.network.model_dump(), size=spec.tile, precision=spec.schedule.precision)
+    other.set_weights(model.get_weights())
+    return other
+
+
+def _predict_all(model, dataset, timings):
     with _timed(timings, "prediction"):
         predicted = [_predict(model, dataset.read_image(name)) for name in dataset.splits["test"]]
     timings["tile"] = _median(seconds for _, seconds in predicted)
@@ -251,11 +279,11 @@ def _device() -> str:
     return device()
 
 
-def labelled_tiles(dataset: DataSet, split: str, source: LabelSource) -> "TileSet":
+def labelled_tiles(dataset: DataSet, split: str, source: LabelSource, side: int) -> "TileSet":
     """Tiles of a split with the class maps that a label source gives them; a `TileSet`."""
     from harness.network.training import TileSet
 
-    make = partial(fields.tiles_of, dataset, source)
+    make = partial(fields.tiles_of, dataset, source, side)
     images, class_maps = zip(*over_fields(make, dataset.splits[split]), strict=True)
     return TileSet(np.concatenate(images), np.concatenate(class_maps))
 
@@ -330,7 +358,7 @@ def _refine(spec, dataset, given, say):
     if folder is None:
         raise HarnessError(f"run {given.run_id} of {given.row}: has no stored predictions; run the row again")
     steps = open_steps(spec.refine_prediction, Predicted())
-    return [partial(fields.refined, dataset, name, steps, folder) for name in dataset.splits["test"]]
+    return [partial(fields.refined, dataset, name, steps, folder, spec.tile) for name in dataset.splits["test"]]
 
 
 # All: score, and keep what was scored.

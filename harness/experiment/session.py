@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from harness.core.errors import HarnessError
 from harness.datasets import DataSet, is_data_folder, keep_splits, open_dataset
-from harness.experiment.registry import EXTERNAL, Registry, check_profile, external, load_registry, resolve, unavailable
+from harness.experiment.registry import EXTERNAL, Registry, check_profile, external, load_registry, resolve, tile_of, unavailable
 from harness.experiment.spec import DIGEST, Spec
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ class Session:
     Attributes
     ----------
     registry : Registry
-        Of `connect`, also with the external rows of the store.
+        With the side of the tiles; of `connect`, also with the external rows of the store.
     dataset : DataSet
     profile : str
     folder : Path or None
@@ -46,14 +47,35 @@ class Session:
         return list({(spec.row, spec.seed): spec for spec in needed}.values())
 
     def run(
-        self, rows: list[str], seeds: list[int], say: Callable, workers: int = 1, scheduler: str | None = None
+        self,
+        rows: list[str],
+        seeds: list[int],
+        say: Callable,
+        workers: int = 1,
+        scheduler: str | None = None,
+        learned_on: "Session | None" = None,
     ) -> Iterator["runner.Outcome"]:
-        """Run rows x seeds, going on where one fails; see `harness.experiment.runner.run_all`."""
+        """Run rows x seeds, going on where one fails; see `harness.experiment.runner.run_all`.
+
+        With another session as `learned_on`, the networks of its data set are scored on this one's test fields; those that are
+        not there yet are trained first.
+        """
         from harness.experiment import runner
 
-        specs = self.specs(rows, seeds)
+        specs = self._transferred(learned_on, rows, seeds) if learned_on else self.specs(rows, seeds)
+        if learned_on:
+            yield from learned_on.run(rows, seeds, say, workers, scheduler)
         self._keep_splits()
         yield from runner.run_all(specs, self.dataset, say, workers, scheduler)
+
+    def _transferred(self, learned_on: "Session", rows: list[str], seeds: list[int]) -> list[Spec]:
+        if learned_on.dataset.digest == self.dataset.digest:
+            raise HarnessError(f"{self.dataset.name}: is both learned and scored on; leave out --learned-on")
+        specs = learned_on.specs(rows, seeds)
+        for spec in specs:
+            if spec.method != "network" or spec.refine_prediction:
+                raise HarnessError(f"{spec.row}: trains no network; run it without --learned-on")
+        return [spec.scored_on(self.dataset, tile_of(self.registry, self.dataset)) for spec in specs]
 
     def score(self, name: str, predictions: Path) -> "tracking.Run":
         """Score a folder of label images as the external row `name`."""
@@ -103,7 +125,9 @@ def prepare(dataset: str, data_dir: Path | None = None, profile: str | None = No
     """
     registry = load_registry(file)
     profile = check_profile(profile or ("quick" if dataset == "synthetic" else "cpu"))
-    return Session(registry, open_dataset(dataset, data_dir), profile, Path(dataset) if is_data_folder(dataset) else None)
+    opened = open_dataset(dataset, data_dir)
+    registry = registry.model_copy(update={"tile": tile_of(registry, opened)})  # asked for once, not for every spec
+    return Session(registry, opened, profile, Path(dataset) if is_data_folder(dataset) else None)
 
 
 def connect(session: Session, tracking_uri: str | None = None) -> Session:
@@ -127,8 +151,12 @@ def add_external(session: Session, name: str, labels: str, digest: str | None = 
 
 
 def _runs_on(dataset: DataSet, profile: str) -> list["tracking.Run"]:
-    """A folder's runs are known by its content, and by its name where the content has changed since."""
+    """A folder's runs are known by its content, and by its name where the content has changed since.
+
+    Runs of networks that learned on another data set are no runs of its rows, see `harness.report.transfer`.
+    """
     from harness.experiment import tracking
 
     here = {("harness.digest", dataset.digest), ("harness.dataset", dataset.name)}
-    return [run for run in tracking.runs_of_profile(profile) if here & run.tags.items()]
+    runs = [run for run in tracking.runs_of_profile(profile) if tracking.LEARNED_ON not in run.tags]
+    return [run for run in runs if here & run.tags.items()]

@@ -36,6 +36,7 @@ SERVERS = ("http://", "https://")
 DATABASES = ("postgresql", "mysql", "mssql")
 TAG = "harness."
 OF_SEEDS = f"tags.`{TAG}spec_hash` != ''"  # in MLflow's search: the runs of seeds, not those of rows
+LEARNED_ON = f"{TAG}learned_on"  # of a run whose network was trained on another data set: its name
 PARENT = "mlflow.parentRunId"
 RESUMABLE = ("running", "failed", "killed", "scheduled")
 CURVES = ("loss", "val_loss", "learning_rate")
@@ -207,7 +208,7 @@ def _new_row_run(spec: Spec) -> str:
     started_by = mlflow.active_run()
     experiment = started_by.info.experiment_id if started_by else _experiment(f"{spec.dataset}-{spec.profile}")
     tags = _tags(spec, ("row", "profile", "dataset", "labels", "method", "digest", "row_hash"))
-    with mlflow.start_run(experiment_id=experiment, run_name=spec.row, nested=True, tags=tags) as run:
+    with mlflow.start_run(experiment_id=experiment, run_name=spec.called, nested=True, tags=tags) as run:
         mlflow.log_params({key: value for key, value in _flat(spec).items() if key != "seed"})
         _log_data(spec)
         return run.info.run_id
@@ -267,7 +268,7 @@ def record(spec: Spec, parent: str, given: Run | None = None) -> Iterator[mlflow
     where: dict[str, Any] = (
         {"run_id": interrupted.run_id} if interrupted else {"experiment_id": mlflow.get_run(parent).info.experiment_id}
     )  # the pages of MLflow nest within an experiment
-    with mlflow.start_run(**where, run_name=f"{spec.row} · seed {spec.seed}", nested=True, log_system_metrics=True) as run:
+    with mlflow.start_run(**where, run_name=f"{spec.called} · seed {spec.seed}", nested=True, log_system_metrics=True) as run:
         mlflow.set_tags(tags)
         known = mlflow.get_run(run.info.run_id).data.params  # MLflow refuses other values, of a folder that was moved
         mlflow.log_params({name: value for name, value in _flat(spec).items() if name not in known})
@@ -285,16 +286,19 @@ def record(spec: Spec, parent: str, given: Run | None = None) -> Iterator[mlflow
 
 def _tags(spec: Spec, names: tuple[str, ...]) -> dict[str, str]:
     """A title is what MLflow shows as a run's description."""
+    learned = {LEARNED_ON: spec.learned_on.dataset} if spec.learned_on else {}
     return {f"{TAG}{name}": str(getattr(spec, name)) for name in names} | {
         f"{TAG}version": __version__,
         "mlflow.note.content": spec.title,
+        **learned,
     }
 
 
 def _flat(spec: Spec) -> dict:
     """Without what a row does not have: a classical one has no network and no schedule."""
     values: dict[str, object] = {}
-    for key, value in spec.model_dump(exclude_none=True, exclude={"title", "parent"}).items():
+    learned = {"learned_on": spec.learned_on.digest} if spec.learned_on else {}
+    for key, value in (spec.model_dump(exclude_none=True, exclude={"title", "parent", "learned_on"}) | learned).items():
         values |= {f"{key}.{name}": each for name, each in value.items()} if isinstance(value, dict) else {key: value}
     if spec.parent:
         values["parent"] = spec.parent.row
@@ -304,7 +308,7 @@ def _flat(spec: Spec) -> dict:
 def _log_data(spec: Spec) -> None:
     """MLflow's own digest of arrays is of their first 10,000 numbers; this one is of every file."""
     data = _data(spec)
-    context = "training, validation, test" if spec.method == "network" else "test"
+    context = "training, validation, test" if spec.method == "network" and not spec.learned_on else "test"
     try:
         mlflow.log_input(data, context=context)
     except MlflowException as error:
@@ -452,7 +456,7 @@ def load_network(uri: str) -> "keras.Model":
     Returns
     -------
     keras.Model
-        From (N, 512, 512, 1) normalised tiles to (N, 512, 512, 3) class probabilities; not compiled.
+        From (N, S, S, 1) normalised tiles to (N, S, S, 3) class probabilities; not compiled.
 
     Raises
     ------

@@ -21,7 +21,12 @@ def tiles_at_once() -> int:
     return TILES_AT_ONCE if on_gpu() else 1
 
 
-def predict_field(model: "keras.Model", image: np.ndarray, size: int = tiles.SIZE) -> tuple[np.ndarray, np.ndarray]:
+def side_of(model: "keras.Model") -> int:
+    """Side in px of the tiles that a network was trained on; `tiles.SIZE` where it takes any."""
+    return model.input_shape[1] or tiles.SIZE
+
+
+def predict_field(model: "keras.Model", image: np.ndarray, size: int | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Class maps of a field's tiles, and of the whole field stitched from them.
 
     Probabilities are held for one row of tiles at a time, class maps for the field.
@@ -32,8 +37,8 @@ def predict_field(model: "keras.Model", image: np.ndarray, size: int = tiles.SIZ
         From normalised tiles to class probabilities.
     image : (H, W) ndarray
         Intensities as stored; fields smaller than a tile are padded by reflection.
-    size : int
-        Side of a tile in px.
+    size : int, optional
+        Side of a tile in px; that of the network when left out.
 
     Returns
     -------
@@ -42,7 +47,7 @@ def predict_field(model: "keras.Model", image: np.ndarray, size: int = tiles.SIZ
     field_map : (H, W) uint8 ndarray
         Class map of the field, from the blended probabilities.
     """
-    tile_maps = []
+    tile_maps, size = [], size or side_of(model)
 
     def probabilities() -> Iterator[np.ndarray]:
         windows = tiles.windows(image, size)

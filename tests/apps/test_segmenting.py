@@ -14,6 +14,8 @@ from harness.sources.refinements import outlines_at
 class Bright:
     """Stands for a trained network: the class is known for every pixel, so the nuclei are, too."""
 
+    input_shape = (None, None, None, 1)
+
     def predict_on_batch(self, tiles):
         nucleus = np.asarray(tiles)[..., 0] > 0
         return np.stack([~nucleus, nucleus, np.zeros_like(nucleus)], axis=-1).astype(np.float32)

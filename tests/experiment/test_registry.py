@@ -1,11 +1,12 @@
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from harness.core.errors import HarnessError
 from harness.experiment import registry
 
-DATASET = SimpleNamespace(name="some-fields", digest="0" * 64)
+DATASET = SimpleNamespace(name="some-fields", digest="0" * 64, splits={"test": ()})
 PAPER = registry.load_registry()
 
 
@@ -60,6 +61,8 @@ def test_profiles_change_the_amount_of_work_only():
         (ROW.replace("consensus", "manual"), "a classical row needs a label source that looks at the image"),
         (ROW + "settings = {diameter = 3}", "no setting 'diameter'"),
         (ROW + "settings = {min_diameter = 60}", "expected at most max_diameter, which is 50"),
+        ("tile = 100\n" + ROW, "tile: Input should be a multiple of 16"),
+        ("tile = 0\n" + ROW, "tile: Input should be greater than 0"),
         (ROW + "[network]\nbase = 0", "network.base: Input should be greater than 0"),
         (ROW + "[tables.t]\ntitle = 'T'\nmetrics = ['beauty']", "tables.t.metrics.0"),
         (ROW + "[tables.t]\ntitle = 'T'\nmetrics = ['jaccard']\npublished = {mein = [1.0]}", "published.mein: no such row"),
@@ -116,11 +119,21 @@ def test_the_hash_changes_with_whatever_decides_the_result():
             ("labels", "consensus"),
             ("settings", {"version": "4"}),
             ("network", registry.Network(base=8)),
+            ("tile", 256),
             ("versions", spec.versions | {"metrics": 99}),
         ]
     ]
-    assert len({other.hash for other in [spec, *others]}) == 7
+    assert len({other.hash for other in [spec, *others]}) == 8
     assert spec.model_copy(update={"title": "New words"}).hash == spec.hash
+
+
+def test_a_tile_is_of_the_registry_or_what_the_fields_need():
+    images = {"a": np.ones((250, 200)), "b": np.ones((9, 9))}
+    dataset = SimpleNamespace(name="crops", digest="0" * 64, splits={"test": tuple(images)}, read_image=images.get)
+    given = PAPER.model_copy(update={"tile": 512})
+    for row in ("network-manual", "classical-shape-shape"):
+        assert registry.resolve(PAPER, row, "cpu", dataset, 0).tile == 256
+        assert registry.resolve(given, row, "cpu", dataset, 0).tile == 512
 
 
 def test_a_new_metric_does_not_ask_for_new_training():

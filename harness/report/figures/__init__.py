@@ -61,7 +61,7 @@ def _of_the_paper(content, folder):
     for base, last in dict.fromkeys(_widths(result, content.registry) for result in networks):
         drawn.append(
             save(
-                architecture(base, last),
+                architecture(base, last, content.tile),
                 folder / f"network-{base}-{last}.png",
                 f"The U-Net, base {base}, last {last} (the paper's Fig. 2)",
                 "Filters above the boxes, side of the feature maps in px below.",

@@ -29,6 +29,7 @@ def document(content: Content, pictures: list[Picture]) -> str:
         details.sensitivity(content),
         details.quality(content),
         details.errors(content),
+        details.transfer(content),
         _figures(pictures),
         _runs(content),
     ]
