@@ -4,7 +4,7 @@ import numpy as np
 from numba import njit
 
 FIRST, SECOND, BOTH = 1, 2, 3  # the two steps that take turns
-RING = "N NE E SE S SW W NW".split()
+RING = ["N", "NE", "E", "SE", "S", "SW", "W", "NW"]
 # By the neighbours that are set, where scikit-image decides otherwise than the paper: the test asks it about each.
 OTHERWISE = {
     0: ("SE S", "W NW"),
