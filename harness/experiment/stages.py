@@ -15,6 +15,7 @@ VERSIONS = {
     "tiles": 1,
     "network": 1,  # what decides the trained weights: U-Net, losses, order, optimiser
     "network.inference": 1,
+    "windows": 1,  # of no run: what `segment` shows the network, and how precisely it computes
     "postprocess": 1,
     "metrics": 1,
     "objects": 1,  # scores over IoU, kinds of error

@@ -404,7 +404,7 @@ def log_model(model: "keras.Model", spec: Spec, image: "np.ndarray", val_loss: f
 
     # MLflow refuses every dtype but the signature's; objects of no shape are its way to let any array through.
     signature = ModelSignature(Schema([TensorSpec(np.dtype(object), (-1,))]), Schema([TensorSpec(np.dtype(np.int32), (-1, -1))]))
-    packages = ("keras", "tensorflow", "numpy", "scipy", "scikit-image")
+    packages = ("keras", "tensorflow", "numpy", "numba", "scipy")
     about = {key: str(getattr(spec, key)) for key in ("dataset", "profile", "seed", "labels", *ALIKE)} | {
         "val_loss": repr(val_loss)
     }

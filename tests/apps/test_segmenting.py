@@ -28,12 +28,15 @@ class Bright:
 def no_backend(monkeypatch):
     """Its threads are settled once in a process, for a training; here nothing is computed by it."""
     monkeypatch.setattr("harness.apps.segmenting.load_backend", lambda: None)
+    monkeypatch.setattr("harness.network.inference.precision", lambda: "float32")
+    monkeypatch.setattr("harness.network.inference.for_windows", lambda network, _: network)
 
 
 @pytest.fixture
 def segment(harness, monkeypatch):
     monkeypatch.setattr(tracking, "load_network", lambda uri: Bright())
     segmenting.network.cache_clear()
+    segmenting.windowed.cache_clear()
     return lambda *arguments: harness("segment", "0" * 32, *arguments)
 
 

@@ -167,7 +167,7 @@ def test_two_discs_that_came_as_one_are_divided_at_their_neck(apart, radius):
 @given(radius=st.floats(8, 16), at=st.integers(-3, 3), length=st.floats(1, 1.8))
 def test_one_nucleus_that_came_as_two_is_joined(radius, at, length):
     whole = ((ROW - 40) / radius) ** 2 + ((COLUMN - 50) / (radius * length)) ** 2 <= 1
-    found = recut(0.85, 0.95, blurred(whole), cut(whole, COLUMN < 50 + at))
+    found = recut(0.85, 0.95, blurred(whole), cut(whole, at + 50 > COLUMN))
     assert (found == whole).all()
 
 
