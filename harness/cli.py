@@ -124,7 +124,7 @@ def report(
     recompute: Annotated[bool, typer.Option("--recompute", help="score the stored predictions again")] = False,
 ) -> None:
     """Write the tables and figures of the runs that are in the tracking store."""
-    session = _session(dataset, data_dir, profile, tracking_uri, file)
+    session = _reading(dataset, data_dir, profile, tracking_uri, file)
     with _suite():
         _report(session, out, recompute=recompute, predictions=predictions)
 
@@ -162,7 +162,7 @@ def list_rows(
     as_json: AsJson = False,
 ) -> None:
     """Every row of the registry with the state of its runs."""
-    session = _session(dataset, data_dir, profile, tracking_uri, file)
+    session = _reading(dataset, data_dir, profile, tracking_uri, file)
     results = session.results()
     if as_json:
         print(
@@ -401,7 +401,7 @@ def compare(
 
     if not rows and not all_:
         raise HarnessError("compare needs two rows or more, or --all; for example: harness compare --all")
-    results = _session(dataset, data_dir, profile, tracking_uri, file).results()
+    results = _reading(dataset, data_dir, profile, tracking_uri, file).results()
     found = [comparing.compare_rows(results, rows or [], name) for name in metric or ["jaccard_equal"]]
     for each in found:
         comparing.log(each, results)
@@ -435,7 +435,7 @@ def budget(
     """How many fields to annotate, and which: from the annotated test fields and any number of others."""
     from harness.apps import budget as planning
 
-    session = _session(dataset, data_dir, profile, tracking_uri, file)
+    session = _reading(dataset, data_dir, profile, tracking_uri, file)
     found = planning.plan(session.dataset, session.results(), rows or [], metric, _aside, half_width, power, next_)
     if out:
         planning.write(found, out)
@@ -463,7 +463,7 @@ def triage(
     """Which labels to correct first, told without annotation; with --out, as label images ready for an editor."""
     from harness.apps import triage as doubting
 
-    session = _session(dataset, data_dir, profile, tracking_uri, file)
+    session = _reading(dataset, data_dir, profile, tracking_uri, file)
     found = doubting.judge(session.dataset, session.results(), row, _aside)
     if out:
         doubting.write(found, session.dataset, out, fields)
@@ -578,6 +578,12 @@ def _session(dataset, data_dir, profile, tracking_uri, file):
     from harness.experiment.session import connect, prepare
 
     return connect(prepare(dataset, data_dir, profile, file), tracking_uri)
+
+
+def _reading(dataset, data_dir, profile, tracking_uri, file):
+    from harness.experiment.session import read
+
+    return read(dataset, data_dir, profile, file, tracking_uri)
 
 
 def _suite():

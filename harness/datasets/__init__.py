@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from harness.core.errors import HarnessError
+from harness.datasets import bbbc039
 from harness.datasets.bbbc039 import open_bbbc039
 from harness.datasets.dataset import SPLITS, DataSet, Field
 from harness.datasets.folder import keep_splits, open_folder, problems, unused, write_folder
@@ -16,6 +17,7 @@ __all__ = [
     "Field",
     "field_name",
     "image_files",
+    "is_at_hand",
     "is_data_folder",
     "keep_splits",
     "open_dataset",
@@ -34,6 +36,11 @@ BUILT_IN = ("synthetic", "bbbc039")
 def is_data_folder(dataset: str) -> bool:
     """Whether a data set is named by its folder, not by a name that is built in."""
     return dataset not in BUILT_IN and Path(dataset).is_dir()
+
+
+def is_at_hand(dataset: str, data_dir: Path | None = None) -> bool:
+    """Whether `open_dataset` has what it needs without a download; a folder or copy that was named may still be wrong."""
+    return bbbc039.is_at_hand(data_dir) if dataset == "bbbc039" else dataset in BUILT_IN or is_data_folder(dataset)
 
 
 def open_dataset(dataset: str, data_dir: Path | None = None) -> DataSet:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
 from harness.core.errors import HarnessError
-from harness.datasets import DataSet
+from harness.datasets import SPLITS, DataSet
 from harness.experiment import stages
 from harness.experiment.spec import DIGEST, Network, Profile, Spec, Strict, source_of
 from harness.network.start import backend
@@ -230,7 +230,12 @@ def not_available(row: Row | Spec, dataset: DataSet) -> str | None:
 
 
 def unavailable(registry: Registry, dataset: DataSet) -> dict[str, str]:
-    """The rows of a registry that a data set has not all for: id to what is missing, see `not_available`."""
+    """The rows of a registry that a data set has not all for: id to what is missing, see `not_available`.
+
+    None where the splits are not known, as of a data set that only runs of an earlier harness tell of.
+    """
+    if not dataset.splits.keys() >= set(SPLITS):
+        return {}
     reasons = {row: not_available(entry, dataset) for row, entry in registry.rows.items()}
     return {row: why for row, why in reasons.items() if why}
 

@@ -1,6 +1,7 @@
 """A run, from its spec to its results: labels, training, prediction, scores, all of it recorded."""
 
 import hashlib
+import json
 import os
 import tempfile
 import time
@@ -20,6 +21,7 @@ from harness.core.files import claimed
 from harness.core.label_images import write_label_image
 from harness.core.parallel import over_fields
 from harness.datasets import DataSet
+from harness.datasets.stored import described
 from harness.experiment import fields, tracking
 from harness.experiment.registry import not_available
 from harness.experiment.spec import Profile, Spec
@@ -306,6 +308,7 @@ def _score(spec, dataset, predictions, timings, say):
         for name, table in tables.items():
             table.to_csv(folder / f"{name}.csv", index=False)
         write_predictions(folder, finished)
+        (folder / tracking.DATA).write_text(json.dumps(described(dataset), indent=1), encoding="utf-8")
 
     tracking.log_results(evaluation.totals(tables), timings, write_files, spec)
 

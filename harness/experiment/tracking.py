@@ -38,6 +38,7 @@ TAG = "harness."
 OF_SEEDS = f"tags.`{TAG}spec_hash` != ''"  # in MLflow's search: the runs of seeds, not those of rows
 PARENT = "mlflow.parentRunId"
 RESUMABLE = ("running", "failed", "killed", "scheduled")
+DATA = "data.json"  # artefact of a run: its data set without the pixels, see `harness.datasets.stored`
 CURVES = ("loss", "val_loss", "learning_rate")
 RETRIES = "4"  # half a minute; MLflow itself would ask a lost server for more than four
 ALIKE = ("row_hash",)  # the same in versions of a model whose validation losses can be compared: the seeds of a spec
@@ -127,6 +128,11 @@ def _make_store(database: Path) -> None:
 def uri() -> str:
     """The store in use, for another process to `connect` to."""
     return mlflow.get_tracking_uri()
+
+
+def shown_uri() -> str:
+    """The store in use, as people may read it."""
+    return _without_password(uri())
 
 
 def _absolute(uri: str) -> str:
