@@ -5,7 +5,7 @@ import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
@@ -52,7 +52,12 @@ class Outcome(NamedTuple):
 
 
 def run_all(
-    specs: list[Spec], dataset: DataSet, say: Callable[..., None], workers: int = 1, scheduler: str | None = None
+    specs: list[Spec],
+    dataset: DataSet,
+    say: Callable[..., None],
+    workers: int = 1,
+    scheduler: str | None = None,
+    published: Callable[[str], Mapping[str, float]] = lambda _: {},
 ) -> Iterator[Outcome]:
     """Run specs, one after the other in this process or side by side in others; none stops the rest.
 
@@ -66,6 +71,8 @@ def run_all(
         Runs at a time on this machine.
     scheduler : str, optional
         Address of a Dask scheduler whose workers do the runs.
+    published : callable
+        From a row to its published values by metric.
 
     Yields
     ------
@@ -75,6 +82,11 @@ def run_all(
     if scheduler:
         parallel.connect(scheduler)  # or refused before anything is recorded
     parents = {spec.row: tracking.row_run(spec) for spec in specs}
+    titles = {spec.row: spec.title for spec in specs}
+
+    def summarise(row):
+        tracking.summarise(parents[row], titles[row], published(row))
+
     outcomes = (
         _one_by_one(specs, dataset, say, parents)
         if workers == 1 and not scheduler
@@ -83,11 +95,11 @@ def run_all(
     try:
         for outcome in outcomes:
             with suppress(Exception):  # a store that is lost has failed the run already, and may come back
-                tracking.summarise(parents[outcome.spec.row])
+                summarise(outcome.spec.row)
             yield outcome
     except BaseException:
-        for parent in parents.values():
-            tracking.summarise(parent)
+        for row in parents:
+            summarise(row)
         raise
 
 

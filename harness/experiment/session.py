@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -55,7 +56,8 @@ class Session:
 
         specs = self.specs(rows, seeds)
         self._keep_splits()
-        yield from runner.run_all(specs, self.dataset, say, workers, scheduler)
+        published = partial(self.registry.published, dataset=self.dataset.name)
+        yield from runner.run_all(specs, self.dataset, say, workers, scheduler, published)
 
     def score(self, name: str, predictions: Path) -> "tracking.Run":
         """Score a folder of label images as the external row `name`."""
@@ -67,7 +69,7 @@ class Session:
         try:
             run_id = runner.run(spec, self.dataset, lambda *_, **__: None, parent)
         finally:
-            tracking.summarise(parent)
+            tracking.summarise(parent, spec.title, {})
         return tracking.get(run_id)
 
     def _keep_splits(self) -> None:
