@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from harness import __version__
+from harness import __version__, api
 from harness.core.errors import HarnessError
 from harness.core.signals import Stopped, ended_in_order
 
@@ -89,8 +89,8 @@ def reproduce(
 ) -> None:
     """Run every row of the registry and write the report: the main job."""
     session = _session(dataset, data_dir, profile, tracking_uri, file)
-    with _suite():
-        code = _run(session, list(session.registry.rows), seed, workers, scheduler)
+    with _suite("reproduce", session):
+        code = _run(session, [], seed, workers, scheduler)
         _report(session, out, predictions=predictions)
     raise typer.Exit(code)
 
@@ -114,7 +114,7 @@ def run(
     """Run some rows; a run that is there already is not done again, an interrupted one goes on."""
     session = _session(dataset, data_dir, profile, tracking_uri, file)
     teacher = _session(learned_on, learned_on_dir or data_dir, session.profile, tracking_uri, file) if learned_on else None
-    with _suite():
+    with _suite("run", session):
         code = _run(session, rows, seed, workers, scheduler, teacher)
     raise typer.Exit(code)
 
@@ -131,8 +131,8 @@ def report(
     recompute: Annotated[bool, typer.Option("--recompute", help="score the stored predictions again")] = False,
 ) -> None:
     """Write the tables and figures of the runs that are in the tracking store."""
-    session = _session(dataset, data_dir, profile, tracking_uri, file)
-    with _suite():
+    session = _reading(dataset, data_dir, profile, tracking_uri, file)
+    with _suite("report", session):
         _report(session, out, recompute=recompute, predictions=predictions)
 
 
@@ -169,7 +169,7 @@ def list_rows(
     as_json: AsJson = False,
 ) -> None:
     """Every row of the registry with the state of its runs."""
-    session = _session(dataset, data_dir, profile, tracking_uri, file)
+    session = _reading(dataset, data_dir, profile, tracking_uri, file)
     results = session.results()
     if as_json:
         print(
@@ -439,7 +439,7 @@ def compare(
 
     if not rows and not all_:
         raise HarnessError("compare needs two rows or more, or --all; for example: harness compare --all")
-    results = _session(dataset, data_dir, profile, tracking_uri, file).results()
+    results = _reading(dataset, data_dir, profile, tracking_uri, file).results()
     found = [comparing.compare_rows(results, rows or [], name) for name in metric or ["jaccard_equal"]]
     for each in found:
         comparing.log(each, results)
@@ -473,7 +473,7 @@ def budget(
     """How many fields to annotate, and which: from the annotated test fields and any number of others."""
     from harness.apps import budget as planning
 
-    session = _session(dataset, data_dir, profile, tracking_uri, file)
+    session = _reading(dataset, data_dir, profile, tracking_uri, file)
     found = planning.plan(session.dataset, session.results(), rows or [], metric, _aside, half_width, power, next_)
     if out:
         planning.write(found, out)
@@ -501,7 +501,7 @@ def triage(
     """Which labels to correct first, told without annotation; with --out, as label images ready for an editor."""
     from harness.apps import triage as doubting
 
-    session = _session(dataset, data_dir, profile, tracking_uri, file)
+    session = _reading(dataset, data_dir, profile, tracking_uri, file)
     found = doubting.judge(session.dataset, session.results(), row, _aside)
     if out:
         doubting.write(found, session.dataset, out, fields)
@@ -576,8 +576,8 @@ def ui(tracking_uri: TrackingUri = None, port: Annotated[int, typer.Option(help=
     uri = tracking.connect(tracking_uri)
     server = uri if uri.startswith(tracking.SERVERS) else f"http://127.0.0.1:{port}"
     console.print(
-        f"{server}/#/experiments: choose 'Model training' at the top left, then an experiment, "
-        "DATASET-PROFILE; its runs are the rows, with their seeds folded up below them"
+        f"{server.rstrip('/')}/#/experiments?workflowType=machine_learning: choose an experiment, DATASET-PROFILE; "
+        "its runs are the rows, with their seeds folded up below them"
     )
     if server == uri:
         return  # it serves the pages itself
@@ -613,35 +613,34 @@ def _lines() -> Iterator[Callable[..., None]]:
 
 
 def _session(dataset, data_dir, profile, tracking_uri, file):
-    from harness.experiment.session import connect, prepare
-
-    return connect(prepare(dataset, data_dir, profile, file), tracking_uri)
+    return api.open_dataset(dataset, data_dir, profile, file, tracking_uri)
 
 
-def _suite():
+def _reading(dataset, data_dir, profile, tracking_uri, file):
+    return api.open_dataset(dataset, data_dir, profile, file, tracking_uri, to_run=False)
+
+
+def _suite(command, session):
     """Within it, what is done belongs to the run of `mlflow run`, if that started this program."""
     from harness.experiment import tracking
 
-    return tracking.suite()
+    return tracking.suite(f"{command} · {session.dataset.name} · {session.profile}")
 
 
 def _run(session, rows, seeds, workers, scheduler, learned_on=None):
     """Run rows x seeds and show how it goes; returns the exit code."""
-    code = 0
     with _lines() as say:
-        for outcome in session.run(rows, seeds or [0], say, workers, scheduler, learned_on):
-            if outcome.failure:
-                errors.print(f"[red]harness:[/red] {outcome.spec.name}: {escape(outcome.failure)}")
-                code = 2 if outcome.refused else code or 1
-    return code
+        outcomes = api.run(session, rows, seeds or [0], say, _ended, workers, scheduler, learned_on)
+    return max((2 if outcome.refused else 1 for outcome in outcomes if outcome.failure), default=0)
+
+
+def _ended(outcome):
+    if outcome.failure:
+        errors.print(f"[red]harness:[/red] {outcome.spec.name}: {escape(outcome.failure)}")
 
 
 def _report(session, out, **options):
-    from harness import report
-    from harness.experiment import tracking
-
-    report.write(session.registry, session.spec, session.dataset, session.profile, session.runs(), out, **options)
-    tracking.log_report(out)
+    api.write_report(session, out, **options)
     console.print(f"wrote {out / 'report.md'}")
 
 

@@ -55,17 +55,26 @@ class Evidence(NamedTuple):
 def label_sources(dataset: DataSet, results: Mapping[str, RowResults], say: Callable[[str], object]) -> dict[str, RowResults]:
     """The rows that learned from no field and have a run: to them, fields with and without annotation are alike.
 
-    One that lacks a label image of some field, as a folder may, is left out, and said.
+    One that lacks a label image of some field, as a folder may, is left out, and said; where the data set is not at hand,
+    one whose label images are not with its run.
     """
     sources = {}
     for name, result in results.items():
         if result.runs and result.row.method == "classical":
-            lacking = [missing for split in SPLITS if (missing := result.row.source.missing(dataset, split))]
+            lacking = _lacking(dataset, result)
             if lacking:
-                say(f"{name}: left out, {lacking[0]}")
+                say(f"{name}: left out, {lacking}")
             else:
                 sources[name] = result
     return sources
+
+
+def _lacking(dataset, result):
+    if dataset.at_hand:
+        return next((missing for split in SPLITS if (missing := result.row.source.missing(dataset, split))), None)
+    names = [name for split in SPLITS for name in dataset.splits.get(split, ())]
+    complete = dataset.splits.keys() >= set(SPLITS) and tracking.artifact(result.runs[0], f"{LABELS}/{names[-1]}.png")
+    return None if complete else f"its label images of all fields are not in the store, and {dataset.name} is not at hand"
 
 
 def gather(dataset: DataSet, rows: Mapping[str, RowResults], say: Callable[[str], object]) -> Evidence:

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
 from harness.core.errors import HarnessError
-from harness.datasets import DataSet
+from harness.datasets import SPLITS, DataSet
 from harness.experiment import stages
 from harness.experiment.spec import DIGEST, Network, Profile, Spec, Strict, source_of
 from harness.method import tiles
@@ -293,7 +293,12 @@ def not_available(row: Row | Spec, dataset: DataSet) -> str | None:
 
 
 def unavailable(registry: Registry, dataset: DataSet) -> dict[str, str]:
-    """The rows of a registry that a data set has not all for: id to what is missing, see `not_available`."""
+    """The rows of a registry that a data set has not all for: id to what is missing, see `not_available`.
+
+    None where the splits are not known, as of a data set that only runs of an earlier harness tell of.
+    """
+    if not dataset.splits.keys() >= set(SPLITS):
+        return {}
     reasons = {row: not_available(entry, dataset) for row, entry in registry.rows.items()}
     needed = {row: [why for each in (row, *lineage(registry, row)) if (why := reasons[each])] for row in registry.rows}
     return {row: why[0] for row, why in needed.items() if why}

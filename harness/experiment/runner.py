@@ -1,10 +1,11 @@
 """A run, from its spec to its results: labels, training, prediction, scores, all of it recorded."""
 
 import hashlib
+import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
@@ -20,6 +21,7 @@ from harness.core.files import claimed
 from harness.core.label_images import write_label_image
 from harness.core.parallel import over_fields
 from harness.datasets import DataSet
+from harness.datasets.stored import described
 from harness.experiment import fields, generations, tracking
 from harness.experiment.registry import not_available
 from harness.experiment.spec import Profile, Spec
@@ -53,7 +55,12 @@ class Outcome(NamedTuple):
 
 
 def run_all(
-    specs: list[Spec], dataset: DataSet, say: Callable[..., None], workers: int = 1, scheduler: str | None = None
+    specs: list[Spec],
+    dataset: DataSet,
+    say: Callable[..., None],
+    workers: int = 1,
+    scheduler: str | None = None,
+    published: Callable[[str], Mapping[str, float]] = lambda _: {},
 ) -> Iterator[Outcome]:
     """Run specs, one after the other in this process or side by side in others; none stops those that do not need it.
 
@@ -69,6 +76,8 @@ def run_all(
         Runs at a time on this machine.
     scheduler : str, optional
         Address of a Dask scheduler whose workers do the runs.
+    published : callable
+        From a row to its published values by metric.
 
     Yields
     ------
@@ -78,6 +87,11 @@ def run_all(
     if scheduler:
         parallel.connect(scheduler)  # or refused before anything is recorded
     parents = {spec.row: tracking.row_run(spec) for spec in specs}
+    titles = {spec.row: spec.title for spec in specs}
+
+    def summarise(row):
+        tracking.summarise(parents[row], titles[row], published(row))
+
     some = (
         partial(_one_by_one, dataset=dataset, say=say, parents=parents)
         if workers == 1 and not scheduler
@@ -86,11 +100,11 @@ def run_all(
     try:
         for outcome in _by_generations(specs, some):
             with suppress(Exception):  # a store that is lost has failed the run already, and may come back
-                tracking.summarise(parents[outcome.spec.row])
+                summarise(outcome.spec.row)
             yield outcome
     except BaseException:
-        for parent in parents.values():
-            tracking.summarise(parent)
+        for row in parents:
+            summarise(row)
         raise
 
 
@@ -377,6 +391,7 @@ def _score(spec, dataset, predictions, timings, say):
         for name, table in tables.items():
             table.to_csv(folder / f"{name}.csv", index=False)
         write_predictions(folder, finished)
+        (folder / tracking.DATA).write_text(json.dumps(described(dataset), indent=1), encoding="utf-8")
 
     tracking.log_results(evaluation.totals(tables), timings, write_files, spec)
 

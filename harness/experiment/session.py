@@ -1,14 +1,18 @@
 """What the commands do with rows: a registry, a data set, a profile and a tracking store, checked before anything is run."""
 
+import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.core.errors import HarnessError
-from harness.datasets import DataSet, is_data_folder, keep_splits, open_dataset
+from harness.datasets import DataSet, is_at_hand, is_data_folder, keep_splits, open_dataset
+from harness.datasets.stored import not_at_hand
 from harness.experiment.registry import EXTERNAL, Registry, check_profile, external, load_registry, resolve, tile_of, unavailable
 from harness.experiment.spec import DIGEST, Spec
+from harness.method import tiles
 
 if TYPE_CHECKING:
     from harness.experiment import results, runner, tracking
@@ -66,7 +70,8 @@ class Session:
         if learned_on:
             yield from learned_on.run(rows, seeds, say, workers, scheduler)
         self._keep_splits()
-        yield from runner.run_all(specs, self.dataset, say, workers, scheduler)
+        published = partial(self.registry.published, dataset=self.dataset.name)
+        yield from runner.run_all(specs, self.dataset, say, workers, scheduler, published)
 
     def _transferred(self, learned_on: "Session", rows: list[str], seeds: list[int]) -> list[Spec]:
         if learned_on.dataset.digest == self.dataset.digest:
@@ -87,7 +92,7 @@ class Session:
         try:
             run_id = runner.run(spec, self.dataset, lambda *_, **__: None, parent)
         finally:
-            tracking.summarise(parent)
+            tracking.summarise(parent, spec.title, {})
         return tracking.get(run_id)
 
     def _keep_splits(self) -> None:
@@ -123,11 +128,80 @@ def prepare(dataset: str, data_dir: Path | None = None, profile: str | None = No
     HarnessError
         No such data set, profile or registry.
     """
-    registry = load_registry(file)
-    profile = check_profile(profile or ("quick" if dataset == "synthetic" else "cpu"))
+    registry, profile = load_registry(file), _profile(profile, dataset)
     opened = open_dataset(dataset, data_dir)
     registry = registry.model_copy(update={"tile": tile_of(registry, opened)})  # asked for once, not for every spec
     return Session(registry, opened, profile, Path(dataset) if is_data_folder(dataset) else None)
+
+
+def _profile(profile: str | None, dataset: str) -> str:
+    return check_profile(profile or ("quick" if dataset == "synthetic" else "cpu"))
+
+
+def read(
+    dataset: str,
+    data_dir: Path | None = None,
+    profile: str | None = None,
+    file: Path | None = None,
+    tracking_uri: str | None = None,
+) -> Session:
+    """A session for what only reads a store: a data set that is not at hand is taken from there, and never downloaded.
+
+    Parameters are those of `prepare` and `connect`.
+
+    Raises
+    ------
+    HarnessError
+        As in `prepare` and `connect`; or the data set is neither at hand nor known to the store.
+    """
+    from harness.experiment import tracking
+
+    if is_at_hand(dataset, data_dir):
+        return connect(prepare(dataset, data_dir, profile, file), tracking_uri)
+    registry, profile = load_registry(file), _profile(profile, dataset)
+    tracking.connect(tracking_uri)
+    newest = _newest(dataset, profile)
+    registry = registry.model_copy(update={"tile": registry.tile or int(newest.params.get("tile", tiles.SIZE))})
+    session = Session(registry, _stored(newest), profile, None)
+    return connect(_with_stored_labels(session), tracking_uri)
+
+
+def _newest(dataset: str, profile: str) -> "tracking.Run":
+    """The newest finished run on a data set of this name."""
+    from harness.experiment import tracking
+
+    of_profile = (run for each in (profile, EXTERNAL) for run in tracking.runs_of_profile(each))
+    newest = next((run for run in of_profile if run.state == "finished" and run.dataset == Path(dataset).name), None)
+    if not newest:
+        raise HarnessError(
+            f"no data set '{dataset}': neither at hand nor in a finished run of profile {profile} in {tracking.shown_uri()}; "
+            "give the folder, or look at bbbc039 with harness data --dataset bbbc039"
+        )
+    return newest
+
+
+def _stored(newest: "tracking.Run") -> DataSet:
+    """What a run kept of its data set; of an earlier harness, the fields it scored."""
+    import pandas as pd
+
+    from harness.experiment import tracking
+
+    kept, scored = (tracking.artifact(newest, path) for path in (tracking.DATA, "per_field.csv"))
+    if kept:
+        return not_at_hand(json.loads(kept.read_text(encoding="utf-8")))
+    splits = {"test": pd.read_csv(scored)["field"].astype(str) if scored else ()}
+    return not_at_hand({"name": newest.dataset, "digest": newest.tags["harness.digest"], "splits": splits, "unannotated": ()})
+
+
+def _with_stored_labels(session: Session) -> Session:
+    """Where the data set is not at hand, label folders need not be, either: their digest is that of the newest run."""
+    finished = [run for run in _runs_on(session.dataset, session.profile) if run.state == "finished"]
+    digests = {run.row: run.params[f"settings.{DIGEST}"] for run in reversed(finished) if f"settings.{DIGEST}" in run.params}
+    rows = {
+        name: row.model_copy(update={"settings": row.settings | {DIGEST: digests[name]}}) if name in digests else row
+        for name, row in session.registry.rows.items()
+    }
+    return replace(session, registry=session.registry.model_copy(update={"rows": rows}))
 
 
 def connect(session: Session, tracking_uri: str | None = None) -> Session:

@@ -5,7 +5,7 @@ Tiles overlap as the paper has it: four of 512x512 px compute 1.05 Mpx for a fie
 
 import math
 from collections.abc import Iterator
-from itertools import product
+from itertools import pairwise, product
 from typing import NamedTuple
 
 import numpy as np
@@ -73,7 +73,7 @@ def _spans(length: int, count: int, margin: int) -> list[tuple[slice, slice]]:
     edges = [round(edge / STEP) * STEP for edge in np.linspace(0, length, count + 1)[:-1]] + [length]
     return [
         (slice(max(0, start - margin), min(length, stop + margin)), slice(start, stop))
-        for start, stop in zip(edges, edges[1:], strict=False)
+        for start, stop in pairwise(edges)
         if start < stop
     ]
 

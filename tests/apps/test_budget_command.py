@@ -97,3 +97,11 @@ def test_refusals(in_lab, asked, said):
 def test_no_runs_at_all(harness, fields):
     code, _, err = harness("budget", "--dataset", fields)
     assert code == 2 and "no row has a run here" in err
+
+
+def test_once_worked_out_a_budget_needs_the_store_alone(lab_store, in_lab):
+    """The last `--dataset` counts; no folder here is called lab."""
+    from tests.conftest import _command
+
+    known = in_lab("budget", "--json")
+    assert _command("budget", "--json", "--dataset", "lab")[:2] == known[:2] and json.loads(known[1])["others"] == 16

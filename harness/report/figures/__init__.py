@@ -46,17 +46,27 @@ def draw_all(content: Content, folder: Path) -> list[Picture]:
                 "Loss of training and validation by epoch; the ring marks the epoch that was kept.",
             )
         )
-    for result in content.done:
+    for result in content.done if content.dataset.at_hand else ():
         drawn += _of_row(result, content, folder)
     return drawn
 
 
 def _of_the_paper(content, folder):
     """The paper's Fig. 1 and 2, and what there is to learn from; its Fig. 3 stands with each network row."""
+    if not content.dataset.at_hand:
+        return _networks(content, folder)
     name = paper.most_separated(content.dataset)
+    return [_input(content, name, folder), *_networks(content, folder), *_labels(content, name, folder)]
+
+
+def _input(content, name, folder):
     about = f"Test field {escape(fields.short(name))}, its intensities from black to white."
     image = content.dataset.read_image(name)
-    drawn = [save(paper.raw_input(image), folder / "input.png", "Raw input image (the paper's Fig. 1)", about)]
+    return save(paper.raw_input(image), folder / "input.png", "Raw input image (the paper's Fig. 1)", about)
+
+
+def _networks(content, folder):
+    drawn = []
     networks = [result for result in content.done if result.row.method == "network"]
     for base, last in dict.fromkeys(_widths(result, content.registry) for result in networks):
         drawn.append(
@@ -67,17 +77,21 @@ def _of_the_paper(content, folder):
                 "Filters above the boxes, side of the feature maps in px below.",
             )
         )
-    panels = paper.label_panels([result for result in content.done if result.row.method == "classical"], content.dataset, name)
-    if len(panels) > 2:
-        drawn.append(
-            save(
-                paper.label_sources(panels),
-                folder / "labels.png",
-                "What there is to learn from",
-                "A window of the same field: manual labels and those of each classical row, as class maps.",
-            )
-        )
     return drawn
+
+
+def _labels(content, name, folder):
+    panels = paper.label_panels([result for result in content.done if result.row.method == "classical"], content.dataset, name)
+    if len(panels) <= 2:
+        return []
+    return [
+        save(
+            paper.label_sources(panels),
+            folder / "labels.png",
+            "What there is to learn from",
+            "A window of the same field: manual labels and those of each classical row, as class maps.",
+        )
+    ]
 
 
 def _widths(result, registry):

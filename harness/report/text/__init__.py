@@ -30,7 +30,7 @@ def document(content: Content, pictures: list[Picture]) -> str:
         details.quality(content),
         details.errors(content),
         details.transfer(content),
-        _figures(pictures),
+        _figures(content, pictures),
         _runs(content),
     ]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
@@ -51,8 +51,10 @@ def _count_runs(content):
     return f"{len(content.done)} of {len(content.results)} rows done, in {runs} run{'s' * (runs != 1)}"
 
 
-def _figures(pictures):
+def _figures(content, pictures):
     parts = [f"### {escape(each.title)}\n\n{each.about}\n\n![{escape(each.title)}](figures/{each.name})" for each in pictures]
+    if parts and not content.dataset.at_hand:
+        parts.insert(0, f"Pictures of fields are left out: the images of {code(content.dataset.name)} were not at hand.")
     return "\n\n".join(["## Figures", *parts]) if parts else ""
 
 
