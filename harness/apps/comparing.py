@@ -153,7 +153,7 @@ def ranking(found: Comparison) -> pd.DataFrame:
 
 
 def pairs(found: Comparison) -> pd.DataFrame:
-    """Every two rows, as text; see docs/compare.md for what each column is."""
+    """Every two rows, as text; see docs/afternoon.md for what each column is."""
     lines = [
         {
             "better": pair.better,

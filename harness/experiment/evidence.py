@@ -179,8 +179,14 @@ def _write_tables(dataset, labels, names, folder):
 
 def compare_field(dataset: DataSet, labels: Mapping[str, Path], name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The lines of `Evidence.nuclei` and `Evidence.pairs` of one field."""
-    image, seen = dataset.read_image(name), {row: read_labels(folder / f"{name}.png") for row, folder in labels.items()}
-    return pd.concat(_nuclei(image, seen)).assign(field=name), pd.DataFrame(_pairs(seen)).assign(field=name)
+    seen = {row: read_labels(folder / f"{name}.png") for row, folder in labels.items()}
+    nuclei, pairs = compare_labels(dataset.read_image(name), seen)
+    return nuclei.assign(field=name), pairs.assign(field=name)
+
+
+def compare_labels(image: np.ndarray, seen: dict[str, np.ndarray]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What label images of one field, (H, W) int32 by row, say of each other; see `Evidence`."""
+    return pd.concat(_nuclei(image, seen)), pd.DataFrame(_pairs(seen))
 
 
 def _nuclei(image: np.ndarray, seen: dict[str, np.ndarray]) -> Iterator[pd.DataFrame]:
