@@ -51,6 +51,9 @@ Workers = Annotated[int, typer.Option(min=1, help="rows x seeds done side by sid
 Scheduler = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="of a Dask scheduler, for example tcp://host:8786; its workers do the work")
 ]
+Contaminated = Annotated[
+    bool, typer.Option("--allow-contaminated", help="run although test fields are in training or validation, and mark the runs")
+]
 Redo = Annotated[bool, typer.Option("--redo", help="make again what was made otherwise, of other images or nobody knows how")]
 AsJson = Annotated[bool, typer.Option("--json", help="for scripts")]
 
@@ -84,11 +87,12 @@ def reproduce(
     predictions: Predictions = False,
     workers: Workers = 1,
     scheduler: Scheduler = None,
+    allow_contaminated: Contaminated = False,
 ) -> None:
     """Run every row of the registry and write the report: the main job."""
     session = _session(dataset, data_dir, profile, tracking_uri, file)
     with _suite():
-        code = _run(session, list(session.registry.rows), seed, workers, scheduler)
+        code = _run(session, list(session.registry.rows), seed, workers, scheduler, allow_contaminated)
         _report(session, out, predictions=predictions)
     raise typer.Exit(code)
 
@@ -104,11 +108,12 @@ def run(
     file: File = None,
     workers: Workers = 1,
     scheduler: Scheduler = None,
+    allow_contaminated: Contaminated = False,
 ) -> None:
     """Run some rows; a run that is there already is not done again, an interrupted one goes on."""
     session = _session(dataset, data_dir, profile, tracking_uri, file)
     with _suite():
-        code = _run(session, rows, seed, workers, scheduler)
+        code = _run(session, rows, seed, workers, scheduler, allow_contaminated)
     raise typer.Exit(code)
 
 
@@ -246,9 +251,21 @@ def _listed(values: dict) -> str:
 
 
 @app.command()
-def data(dataset: Dataset = "synthetic", data_dir: DataDir = None, file: File = None, as_json: AsJson = False) -> None:
-    """What a data set holds and which rows lack something. Refuses one that is incomplete, altered or wrong."""
-    from harness.datasets import is_data_folder, open_dataset, problems, summary, unused
+def data(
+    dataset: Dataset = "synthetic",
+    data_dir: DataDir = None,
+    file: File = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DATASET", help="another data set, in which fields of this one are looked for; repeatable"),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What a data set holds, which of its fields stand elsewhere too, and which rows lack something.
+
+    Refuses one that is incomplete, altered or wrong.
+    """
+    from harness.datasets import contamination, is_data_folder, open_dataset, problems, summary, unused
     from harness.experiment.registry import load_registry, unavailable
 
     wrong = problems(Path(dataset)) if is_data_folder(dataset) else []
@@ -261,6 +278,9 @@ def data(dataset: Dataset = "synthetic", data_dir: DataDir = None, file: File = 
         "unused": unused(Path(dataset)) if is_data_folder(dataset) else [],
         "not_available": unavailable(registry, opened),
     }
+    shared = [*contamination.within(opened), *contamination.known(opened)]
+    shared += [each for other in against or [] for each in contamination.against(opened, open_dataset(other, data_dir))]
+    found["shared"] = [each._asdict() for each in shared]
     if as_json:
         print(json.dumps(found, indent=1))
         return
@@ -275,6 +295,8 @@ def data(dataset: Dataset = "synthetic", data_dir: DataDir = None, file: File = 
     console.print(table)
     if found["unused"]:
         console.print(f"in no split list, so not used: {', '.join(found['unused'])}")
+    for each in shared:
+        console.print(escape(f"{each} show the same place, {each.spots} spots in common"))
     for row, why in found["not_available"].items():
         console.print(f"{row}: not available, {escape(why)}")
 
@@ -587,11 +609,11 @@ def _suite():
     return tracking.suite()
 
 
-def _run(session, rows, seeds, workers, scheduler):
+def _run(session, rows, seeds, workers, scheduler, contaminated):
     """Run rows x seeds and show how it goes; returns the exit code."""
     code = 0
     with _lines() as say:
-        for outcome in session.run(rows, seeds or [0], say, workers, scheduler):
+        for outcome in session.run(rows, seeds or [0], say, workers, scheduler, contaminated):
             if outcome.failure:
                 errors.print(f"[red]harness:[/red] {outcome.spec.name}: {escape(outcome.failure)}")
                 code = 2 if outcome.refused else code or 1

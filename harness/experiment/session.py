@@ -5,12 +5,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.datasets import DataSet, is_data_folder, keep_splits, open_dataset
+from harness.datasets import DataSet, contamination, is_data_folder, keep_splits, open_dataset
 from harness.experiment.registry import EXTERNAL, Registry, check_profile, external, load_registry, resolve, unavailable
 from harness.experiment.spec import DIGEST, Spec
 
 if TYPE_CHECKING:
     from harness.experiment import results, runner, tracking
+
+
+CONTAMINATED = "contaminated"  # the mark of runs whose test split is
 
 
 @dataclass(frozen=True)
@@ -45,14 +48,34 @@ class Session:
         return list({(spec.row, spec.seed): spec for spec in specs}.values())
 
     def run(
-        self, rows: list[str], seeds: list[int], say: Callable, workers: int = 1, scheduler: str | None = None
+        self,
+        rows: list[str],
+        seeds: list[int],
+        say: Callable,
+        workers: int = 1,
+        scheduler: str | None = None,
+        contaminated: bool = False,
     ) -> Iterator["runner.Outcome"]:
-        """Run rows x seeds, going on where one fails; see `harness.experiment.runner.run_all`."""
-        from harness.experiment import runner
+        """Run rows x seeds, going on where one fails; see `harness.experiment.runner.run_all`.
 
-        specs = self.specs(rows, seeds)
+        A contaminated test split is refused, or, where `contaminated` allows it, marked on the runs.
+        """
+        from harness.experiment import runner, tracking
+
+        specs, found = self.specs(rows, seeds), self._contamination(say)
+        contamination.check(self.dataset, found, contaminated)
         self._keep_splits()
-        yield from runner.run_all(specs, self.dataset, say, workers, scheduler)
+        for outcome in runner.run_all(specs, self.dataset, say, workers, scheduler):
+            if found:
+                tracking.mark(outcome.spec, CONTAMINATED, contamination.said(found))
+            yield outcome
+
+    def _contamination(self, say: Callable) -> list[contamination.Shared]:
+        """The pairs that contaminate the test split; those and all others that should be known are said."""
+        found = contamination.within(self.dataset)
+        for each in (*found, *contamination.known(self.dataset)):
+            say(self.dataset.name, f"{each} show the same place")
+        return contamination.of_test(found)
 
     def score(self, name: str, predictions: Path) -> "tracking.Run":
         """Score a folder of label images as the external row `name`."""
