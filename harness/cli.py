@@ -127,10 +127,17 @@ def report(
     out: Out = Path("report"),
     predictions: Predictions = False,
     recompute: Annotated[bool, typer.Option("--recompute", help="score the stored predictions again")] = False,
+    controls: Annotated[
+        bool,
+        typer.Option("--controls", help="with rows of the annotation itself, shifted, dilated, merged and empty; scored once"),
+    ] = False,
 ) -> None:
     """Write the tables and figures of the runs that are in the tracking store."""
     session = _session(dataset, data_dir, profile, tracking_uri, file)
     with _suite():
+        if controls:
+            with _lines() as say:
+                session = session.with_controls(say)
         _report(session, out, recompute=recompute, predictions=predictions)
 
 
@@ -138,6 +145,7 @@ def report(
 def score(
     name: Annotated[str, typer.Argument(help="what the row is called, for example cellpose")],
     predictions: Annotated[Path, typer.Argument(help="folder of label images, one per test field and named like it")],
+    ceiling: Annotated[bool, typer.Option("--ceiling", help="they are a second annotation: how far any row can come")] = False,
     dataset: Dataset = "synthetic",
     data_dir: DataDir = None,
     tracking_uri: TrackingUri = None,
@@ -147,11 +155,12 @@ def score(
     """Score label images that any tool made, and put them into the tables as an external row."""
     from harness.scoring.names import TABLES
 
-    run = _session(dataset, data_dir, None, tracking_uri, file).score(name, predictions)
+    method = "ceiling" if ceiling else "external"
+    run = _session(dataset, data_dir, None, tracking_uri, file).score(name, predictions, method)
     if as_json:
         print(json.dumps({"row": run.row, "run_id": run.run_id, "dataset": run.dataset, "metrics": run.metrics}, indent=1))
         return
-    table = Table("metric", "value", title=f"{name}, external, on the test fields of {run.dataset}", box=None)
+    table = Table("metric", "value", title=f"{name}, {method}, on the test fields of {run.dataset}", box=None)
     for metric in TABLES:
         table.add_row(metric, f"{run.metrics[metric]:.4f}" if metric in run.metrics else "undefined")
     console.print(table)

@@ -1,12 +1,24 @@
 """What the commands do with rows: a registry, a data set, a profile and a tracking store, checked before anything is run."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.datasets import DataSet, contamination, is_data_folder, keep_splits, open_dataset
-from harness.experiment.registry import EXTERNAL, Registry, check_profile, external, load_registry, resolve, unavailable
+from harness.experiment.registry import (
+    CONTROL,
+    EXTERNAL,
+    SCORED,
+    Registry,
+    check_profile,
+    external,
+    load_registry,
+    resolve,
+    unavailable,
+    with_controls,
+)
 from harness.experiment.spec import DIGEST, Spec
 
 if TYPE_CHECKING:
@@ -77,15 +89,27 @@ class Session:
             say(self.dataset.name, f"{each} show the same place")
         return contamination.of_test(found)
 
-    def score(self, name: str, predictions: Path) -> "tracking.Run":
+    def score(self, name: str, predictions: Path, method: str = EXTERNAL) -> "tracking.Run":
         """Score a folder of label images as the external row `name`."""
+        return add_external(self, name, f"folder:{predictions}", method=method).score_row(name)
+
+    def with_controls(self, say: Callable) -> "Session":
+        """The session with the rows of the controls, scored where they are not in the store yet."""
+        session = replace(self, registry=with_controls(self.registry))
+        for name, row in session.registry.rows.items():
+            if row.method == CONTROL:
+                session.score_row(name, partial(say, name))
+        return session
+
+    def score_row(self, name: str, say: Callable = lambda *_, **__: None) -> "tracking.Run":
+        """Score a row that is not run, unless that is done."""
         from harness.experiment import runner, tracking
 
-        spec = add_external(self, name, f"folder:{predictions}").spec(name, 0)
+        spec = self.spec(name, 0)
         self._keep_splits()
         parent = tracking.row_run(spec)
         try:
-            run_id = runner.run(spec, self.dataset, lambda *_, **__: None, parent)
+            run_id = runner.run(spec, self.dataset, say, parent)
         finally:
             tracking.summarise(parent)
         return tracking.get(run_id)
@@ -136,16 +160,16 @@ def connect(session: Session, tracking_uri: str | None = None) -> Session:
     scored = [run for run in _runs_on(session.dataset, EXTERNAL) if run.state == "finished"]
     for run in reversed(scored):
         row = session.registry.rows.get(run.row)
-        if row and row.method != EXTERNAL:
-            continue  # a row of the file has taken its name since
-        session = add_external(session, run.row, run.tags["harness.labels"], run.params[f"settings.{DIGEST}"])
+        method = run.tags["harness.method"]
+        if method == CONTROL or (row and row.method not in SCORED):
+            continue  # shown on request alone; a row of the file has taken its name since
+        session = add_external(session, run.row, run.tags["harness.labels"], run.params[f"settings.{DIGEST}"], method)
     return session
 
 
-def add_external(session: Session, name: str, labels: str, digest: str | None = None) -> Session:
+def add_external(session: Session, name: str, labels: str, digest: str | None = None, method: str = EXTERNAL) -> Session:
     """The session with one more row, see `harness.experiment.registry.external`."""
-    registry = external(session.registry, name, labels, digest)
-    return Session(registry, session.dataset, session.profile, session.folder)
+    return replace(session, registry=external(session.registry, name, labels, digest, method))
 
 
 def _runs_on(dataset: DataSet, profile: str) -> list["tracking.Run"]:

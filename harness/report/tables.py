@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pandas as pd
 
-from harness.experiment.registry import Registry
+from harness.experiment.registry import CEILING, Registry
 from harness.experiment.results import RowResults, runs_of
 from harness.report.statistics import bootstrap, interval
 from harness.scoring import pixels, pooling
@@ -97,8 +97,8 @@ def best(frame: pd.DataFrame, within: list[str], results: Results) -> pd.Series:
 
 
 def is_reference(result: RowResults) -> bool:
-    """Whether a row learned from the annotation that all rows are scored against."""
-    return result.row.source.is_truth
+    """Whether a row learned from the annotation that all rows are scored against, or is another annotation."""
+    return result.row.source.is_truth or result.row.method == CEILING
 
 
 def _cell(table, metric, result, boot, published):
