@@ -53,6 +53,9 @@ Workers = Annotated[int, typer.Option(min=1, help="rows x seeds done side by sid
 Scheduler = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="of a Dask scheduler, for example tcp://host:8786; its workers do the work")
 ]
+Contaminated = Annotated[
+    bool, typer.Option("--allow-contaminated", help="run although test fields are in training or validation, and mark the runs")
+]
 Redo = Annotated[bool, typer.Option("--redo", help="make again what was made otherwise, of other images or nobody knows how")]
 AsJson = Annotated[bool, typer.Option("--json", help="for scripts")]
 
@@ -86,11 +89,12 @@ def reproduce(
     predictions: Predictions = False,
     workers: Workers = 1,
     scheduler: Scheduler = None,
+    allow_contaminated: Contaminated = False,
 ) -> None:
     """Run every row of the registry and write the report: the main job."""
     session = _session(dataset, data_dir, profile, tracking_uri, file)
     with _suite("reproduce", session):
-        code = _run(session, [], seed, workers, scheduler)
+        code = _run(session, [], seed, workers, scheduler, contaminated=allow_contaminated)
         _report(session, out, predictions=predictions)
     raise typer.Exit(code)
 
@@ -110,12 +114,13 @@ def run(
         str | None, typer.Option(metavar="DATASET", help="score networks that learned on this data set, trained there if need be")
     ] = None,
     learned_on_dir: Annotated[Path | None, typer.Option(help="its --data-dir, where it is another")] = None,
+    allow_contaminated: Contaminated = False,
 ) -> None:
     """Run some rows; a run that is there already is not done again, an interrupted one goes on."""
     session = _session(dataset, data_dir, profile, tracking_uri, file)
     teacher = _session(learned_on, learned_on_dir or data_dir, session.profile, tracking_uri, file) if learned_on else None
     with _suite("run", session):
-        code = _run(session, rows, seed, workers, scheduler, teacher)
+        code = _run(session, rows, seed, workers, scheduler, teacher, allow_contaminated)
     raise typer.Exit(code)
 
 
@@ -129,10 +134,17 @@ def report(
     out: Out = Path("report"),
     predictions: Predictions = False,
     recompute: Annotated[bool, typer.Option("--recompute", help="score the stored predictions again")] = False,
+    controls: Annotated[
+        bool,
+        typer.Option("--controls", help="with rows of the annotation itself, shifted, dilated, merged and empty; scored once"),
+    ] = False,
 ) -> None:
     """Write the tables and figures of the runs that are in the tracking store."""
     session = _reading(dataset, data_dir, profile, tracking_uri, file)
     with _suite("report", session):
+        if controls:
+            with _lines() as say:
+                session = session.with_controls(say)
         _report(session, out, recompute=recompute, predictions=predictions)
 
 
@@ -140,6 +152,7 @@ def report(
 def score(
     name: Annotated[str, typer.Argument(help="what the row is called, for example cellpose")],
     predictions: Annotated[Path, typer.Argument(help="folder of label images, one per test field and named like it")],
+    ceiling: Annotated[bool, typer.Option("--ceiling", help="they are a second annotation: how far any row can come")] = False,
     dataset: Dataset = "synthetic",
     data_dir: DataDir = None,
     tracking_uri: TrackingUri = None,
@@ -149,11 +162,12 @@ def score(
     """Score label images that any tool made, and put them into the tables as an external row."""
     from harness.scoring.names import TABLES
 
-    run = _session(dataset, data_dir, None, tracking_uri, file).score(name, predictions)
+    method = "ceiling" if ceiling else "external"
+    run = _session(dataset, data_dir, None, tracking_uri, file).score(name, predictions, method)
     if as_json:
         print(json.dumps({"row": run.row, "run_id": run.run_id, "dataset": run.dataset, "metrics": run.metrics}, indent=1))
         return
-    table = Table("metric", "value", title=f"{name}, external, on the test fields of {run.dataset}", box=None)
+    table = Table("metric", "value", title=f"{name}, {method}, on the test fields of {run.dataset}", box=None)
     for metric in TABLES:
         table.add_row(metric, f"{run.metrics[metric]:.4f}" if metric in run.metrics else "undefined")
     console.print(table)
@@ -263,9 +277,21 @@ def _listed(values: dict) -> str:
 
 
 @app.command()
-def data(dataset: Dataset = "synthetic", data_dir: DataDir = None, file: File = None, as_json: AsJson = False) -> None:
-    """What a data set holds and which rows lack something. Refuses one that is incomplete, altered or wrong."""
-    from harness.datasets import faults, is_bbbc038, is_data_folder, open_dataset, problems, summary, unused
+def data(
+    dataset: Dataset = "synthetic",
+    data_dir: DataDir = None,
+    file: File = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DATASET", help="another data set, in which fields of this one are looked for; repeatable"),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What a data set holds, which of its fields stand elsewhere too, and which rows lack something.
+
+    Refuses one that is incomplete, altered or wrong.
+    """
+    from harness.datasets import contamination, faults, is_bbbc038, is_data_folder, open_dataset, problems, summary, unused
     from harness.experiment.registry import load_registry, unavailable
 
     if dataset == "bbbc038":
@@ -282,6 +308,9 @@ def data(dataset: Dataset = "synthetic", data_dir: DataDir = None, file: File = 
         "unused": unused(Path(dataset)) if is_data_folder(dataset) else [],
         "not_available": unavailable(registry, opened),
     }
+    shared = [*contamination.within(opened), *contamination.known(opened)]
+    shared += [each for other in against or [] for each in contamination.against(opened, open_dataset(other, data_dir))]
+    found["shared"] = [each._asdict() for each in shared]
     if as_json:
         print(json.dumps(found, indent=1))
         return
@@ -296,6 +325,8 @@ def data(dataset: Dataset = "synthetic", data_dir: DataDir = None, file: File = 
     console.print(table)
     if found["unused"]:
         console.print(f"in no split list, so not used: {', '.join(found['unused'])}")
+    for each in shared:
+        console.print(escape(f"{each} show the same place, {each.spots} spots in common"))
     for row, why in found["not_available"].items():
         console.print(f"{row}: not available, {escape(why)}")
 
@@ -627,10 +658,10 @@ def _suite(command, session):
     return tracking.suite(f"{command} · {session.dataset.name} · {session.profile}")
 
 
-def _run(session, rows, seeds, workers, scheduler, learned_on=None):
+def _run(session, rows, seeds, workers, scheduler, learned_on=None, contaminated=False):
     """Run rows x seeds and show how it goes; returns the exit code."""
     with _lines() as say:
-        outcomes = api.run(session, rows, seeds or [0], say, _ended, workers, scheduler, learned_on)
+        outcomes = api.run(session, rows, seeds or [0], say, _ended, workers, scheduler, learned_on, contaminated)
     return max((2 if outcome.refused else 1 for outcome in outcomes if outcome.failure), default=0)
 
 

@@ -17,6 +17,7 @@ from harness.method import tiles
 from harness.network.start import backend
 from harness.scoring.names import TableMetric
 from harness.sources import LabelSource, open_source
+from harness.sources.controls import Control
 from harness.sources.predicted import Predicted
 from harness.sources.refinements import Refined, described, open_steps
 
@@ -26,6 +27,8 @@ Id = Annotated[str, StringConstraints(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63
 Title = Annotated[str, StringConstraints(pattern=r"\A[^\p{Cc}]{1,200}\z")]  # one line of words
 Steps = list[str | dict[str, str | float | int]]
 EXTERNAL = "external"  # method of rows that are scored and not run, and the profile of them all
+EXTERNAL, CEILING, CONTROL = "external", "ceiling", "control"  # methods of rows that are scored and not run
+SCORED = (EXTERNAL, CEILING, CONTROL)  # their profile is EXTERNAL
 
 
 class Row(Strict):
@@ -53,9 +56,9 @@ class Row(Strict):
 
 
 class External(Row):
-    """Predictions of another tool: `harness score` puts such a row into the tables, no file holds one."""
+    """What is scored as it is, and in no file: another tool's predictions, a second annotation (the ceiling), a control."""
 
-    method: Literal["external"] = "external"  # type: ignore[assignment]  # no registry file may say it
+    method: Literal["external", "ceiling", "control"] = "external"  # type: ignore[assignment]  # no registry file may say it
 
 
 class Table(Strict):
@@ -186,7 +189,7 @@ def resolve(registry: Registry, row: str, profile: str, dataset: DataSet, seed: 
     _check_name("row", row, registry.rows)
     entry, schedule = registry.rows[row], load_profiles()[check_profile(profile)]
     learns, parent = entry.method == "network", parent_of(registry, row)
-    profile = EXTERNAL if entry.method == EXTERNAL else profile
+    profile = EXTERNAL if entry.method in SCORED else profile
     source = entry.source
     used = source.stages + stages.SCORING + (stages.TRAINING + stages.PREDICTION) * learns
     used += ("refinements",) * bool(entry.refine_prediction)
@@ -242,7 +245,20 @@ def _settings(entry: Row, source: LabelSource, dataset: DataSet) -> dict:
     return entry.settings | ({DIGEST: digest} if digest else {})
 
 
-def external(registry: Registry, name: str, labels: str, digest: str | None = None) -> Registry:
+def with_controls(registry: Registry) -> Registry:
+    """The registry with a row for each of `harness.sources.controls.CONTROLS`."""
+    rows = {name.replace(":", "-"): name for name in Control.choices}
+    made = {
+        row: External(title=f"Control: {Control(row.partition('-')[2]).title}", labels=name, method=CONTROL)
+        for row, name in rows.items()
+    }
+    taken = [row for row in made if row in registry.rows]
+    if taken:
+        raise HarnessError(f"the registry has a row '{taken[0]}', as the controls have; call it something else")
+    return registry.model_copy(update={"rows": registry.rows | made})
+
+
+def external(registry: Registry, name: str, labels: str, digest: str | None = None, method: str = EXTERNAL) -> Registry:
     """The registry with one more row, of predictions that another tool made.
 
     Parameters
@@ -254,6 +270,8 @@ def external(registry: Registry, name: str, labels: str, digest: str | None = No
         `folder:DIR`, the label images of the test fields.
     digest : str, optional
         Of the label images as they were scored; of those that are there when left out.
+    method : str
+        `EXTERNAL`, or `CEILING` for a second annotation, which shows how far any row can come.
 
     Raises
     ------
@@ -262,9 +280,9 @@ def external(registry: Registry, name: str, labels: str, digest: str | None = No
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
         raise HarnessError(f"{name!r} cannot name a row: {ID_RULE}")
-    if name in registry.rows and registry.rows[name].method != EXTERNAL:
+    if name in registry.rows and registry.rows[name].method not in SCORED:
         raise HarnessError(f"'{name}' is a row of the registry; call the external one something else")
-    row = External(title=f"{name} (external)", labels=labels, settings={DIGEST: digest} if digest else {})
+    row = External(title=f"{name} ({method})", labels=labels, settings={DIGEST: digest} if digest else {}, method=method)
     return registry.model_copy(update={"rows": registry.rows | {name: row}})
 
 

@@ -8,14 +8,29 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.core.errors import HarnessError
-from harness.datasets import DataSet, is_at_hand, is_data_folder, keep_splits, open_dataset
+from harness.datasets import DataSet, contamination, is_at_hand, is_data_folder, keep_splits, open_dataset
 from harness.datasets.stored import not_at_hand
-from harness.experiment.registry import EXTERNAL, Registry, check_profile, external, load_registry, resolve, tile_of, unavailable
+from harness.experiment.registry import (
+    CONTROL,
+    EXTERNAL,
+    SCORED,
+    Registry,
+    check_profile,
+    external,
+    load_registry,
+    resolve,
+    tile_of,
+    unavailable,
+    with_controls,
+)
 from harness.experiment.spec import DIGEST, Spec
 from harness.method import tiles
 
 if TYPE_CHECKING:
     from harness.experiment import results, runner, tracking
+
+
+CONTAMINATED = "contaminated"  # the mark of runs whose test split is
 
 
 @dataclass(frozen=True)
@@ -58,20 +73,27 @@ class Session:
         workers: int = 1,
         scheduler: str | None = None,
         learned_on: "Session | None" = None,
+        contaminated: bool = False,
     ) -> Iterator["runner.Outcome"]:
         """Run rows x seeds, going on where one fails; see `harness.experiment.runner.run_all`.
 
         With another session as `learned_on`, the networks of its data set are scored on this one's test fields; those that are
-        not there yet are trained first.
+        not there yet are trained first. A contaminated test split is refused, or, where `contaminated` allows it, marked on
+        the runs.
         """
-        from harness.experiment import runner
+        from harness.experiment import runner, tracking
 
         specs = self._transferred(learned_on, rows, seeds) if learned_on else self.specs(rows, seeds)
+        found = self._contamination(say)
+        contamination.check(self.dataset, found, contaminated)
         if learned_on:
-            yield from learned_on.run(rows, seeds, say, workers, scheduler)
+            yield from learned_on.run(rows, seeds, say, workers, scheduler, contaminated=contaminated)
         self._keep_splits()
         published = partial(self.registry.published, dataset=self.dataset.name)
-        yield from runner.run_all(specs, self.dataset, say, workers, scheduler, published)
+        for outcome in runner.run_all(specs, self.dataset, say, workers, scheduler, published):
+            if found:
+                tracking.mark(outcome.spec, CONTAMINATED, contamination.said(found))
+            yield outcome
 
     def _transferred(self, learned_on: "Session", rows: list[str], seeds: list[int]) -> list[Spec]:
         if learned_on.dataset.digest == self.dataset.digest:
@@ -82,15 +104,34 @@ class Session:
                 raise HarnessError(f"{spec.row}: trains no network; run it without --learned-on")
         return [spec.scored_on(self.dataset, tile_of(self.registry, self.dataset)) for spec in specs]
 
-    def score(self, name: str, predictions: Path) -> "tracking.Run":
+    def _contamination(self, say: Callable) -> list[contamination.Shared]:
+        """The pairs that contaminate the test split; those and all others that should be known are said."""
+        found = contamination.within(self.dataset)
+        for each in (*found, *contamination.known(self.dataset)):
+            say(self.dataset.name, f"{each} show the same place")
+        return contamination.of_test(found)
+
+    def score(self, name: str, predictions: Path, method: str = EXTERNAL) -> "tracking.Run":
         """Score a folder of label images as the external row `name`."""
+        return add_external(self, name, f"folder:{predictions}", method=method).score_row(name)
+
+    def with_controls(self, say: Callable) -> "Session":
+        """The session with the rows of the controls, scored where they are not in the store yet."""
+        session = replace(self, registry=with_controls(self.registry))
+        for name, row in session.registry.rows.items():
+            if row.method == CONTROL:
+                session.score_row(name, partial(say, name))
+        return session
+
+    def score_row(self, name: str, say: Callable = lambda *_, **__: None) -> "tracking.Run":
+        """Score a row that is not run, unless that is done."""
         from harness.experiment import runner, tracking
 
-        spec = add_external(self, name, f"folder:{predictions}").spec(name, 0)
+        spec = self.spec(name, 0)
         self._keep_splits()
         parent = tracking.row_run(spec)
         try:
-            run_id = runner.run(spec, self.dataset, lambda *_, **__: None, parent)
+            run_id = runner.run(spec, self.dataset, say, parent)
         finally:
             tracking.summarise(parent, spec.title, {})
         return tracking.get(run_id)
@@ -212,16 +253,16 @@ def connect(session: Session, tracking_uri: str | None = None) -> Session:
     scored = [run for run in _runs_on(session.dataset, EXTERNAL) if run.state == "finished"]
     for run in reversed(scored):
         row = session.registry.rows.get(run.row)
-        if row and row.method != EXTERNAL:
-            continue  # a row of the file has taken its name since
-        session = add_external(session, run.row, run.tags["harness.labels"], run.params[f"settings.{DIGEST}"])
+        method = run.tags["harness.method"]
+        if method == CONTROL or (row and row.method not in SCORED):
+            continue  # shown on request alone; a row of the file has taken its name since
+        session = add_external(session, run.row, run.tags["harness.labels"], run.params[f"settings.{DIGEST}"], method)
     return session
 
 
-def add_external(session: Session, name: str, labels: str, digest: str | None = None) -> Session:
+def add_external(session: Session, name: str, labels: str, digest: str | None = None, method: str = EXTERNAL) -> Session:
     """The session with one more row, see `harness.experiment.registry.external`."""
-    registry = external(session.registry, name, labels, digest)
-    return Session(registry, session.dataset, session.profile, session.folder)
+    return replace(session, registry=external(session.registry, name, labels, digest, method))
 
 
 def _runs_on(dataset: DataSet, profile: str) -> list["tracking.Run"]:

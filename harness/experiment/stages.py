@@ -11,6 +11,7 @@ VERSIONS = {
     "classical": 1,  # IdentifyPrimaryObjects and the consensus
     "refinements": 2,  # steps after a label source
     "folder": 1,  # label images of other tools
+    "controls": 1,  # the annotation, spoilt in a known way
     "classmap": 1,
     "tiles": 1,
     "network": 1,  # what decides the trained weights: U-Net, losses, order, optimiser

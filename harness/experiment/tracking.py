@@ -409,6 +409,12 @@ def add_files(run: Run, folder: Path, path: str) -> None:
     mlflow.MlflowClient().log_artifacts(run.run_id, str(folder), path)
 
 
+def mark(spec: Spec, name: str, text: str) -> None:
+    """Tag the runs of a spec, whenever they were made."""
+    for run in list(_tagged("spec_hash", spec.hashes())):
+        mlflow.MlflowClient().set_tag(run.info.run_id, f"{TAG}{name}", text)
+
+
 def log_model(model: "keras.Model", spec: Spec, image: "np.ndarray", val_loss: float) -> None:
     """Log a trained network so that `mlflow.pyfunc.load_model` gives a function of images, and register it by its row.
 

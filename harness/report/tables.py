@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pandas as pd
 
-from harness.experiment.registry import Registry
+from harness.experiment.registry import CEILING, Registry
 from harness.experiment.results import RowResults, runs_of
 from harness.report.statistics import bootstrap, interval
 from harness.scoring import pixels, pooling
@@ -97,9 +97,10 @@ def best(frame: pd.DataFrame, within: list[str], results: Results) -> pd.Series:
 
 
 def is_reference(results: Results, name: str) -> bool:
-    """Whether a row learned from the annotation that all rows are scored against, itself or through another network."""
+    """Whether a row learned from the annotation that all rows are scored against, or is another annotation."""
     row = results[name].row
-    return row.source.is_truth or bool(row.teacher and is_reference(results, row.teacher))
+    learned = row.source.is_truth or bool(row.teacher and is_reference(results, row.teacher))
+    return learned or row.method == CEILING
 
 
 def _cell(table, metric, result, boot, published):

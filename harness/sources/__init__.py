@@ -10,6 +10,7 @@ from typing import Any
 from harness.core.errors import HarnessError
 from harness.sources.base import LabelSource
 from harness.sources.cellprofiler import CellProfiler, Consensus
+from harness.sources.controls import Control
 from harness.sources.folder import Folder
 from harness.sources.manual import Manual
 from harness.sources.predicted import Predicted
@@ -17,7 +18,8 @@ from harness.sources.refinements import Refined, open_steps
 
 __all__ = ["FAMILIES", "LabelSource", "open_source"]
 
-FAMILIES: dict[str, type[LabelSource]] = {kind.family: kind for kind in (Manual, CellProfiler, Consensus, Folder, Predicted)}
+SOURCES = (Manual, CellProfiler, Consensus, Folder, Predicted, Control)
+FAMILIES: dict[str, type[LabelSource]] = {kind.family: kind for kind in SOURCES}
 
 
 def open_source(name: str, changed: dict[str, Any] | None = None, refine: Sequence[str | dict[str, Any]] = ()) -> LabelSource:
