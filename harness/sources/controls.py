@@ -1,6 +1,8 @@
 """The annotation, spoilt in a known way, as label sources: scored like any other labels, they tell what a score means."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 from skimage.segmentation import expand_labels
@@ -14,7 +16,7 @@ def _shifted(nuclei: np.ndarray) -> np.ndarray:
     return np.pad(nuclei, ((0, 0), (1, 0)))[:, :-1]
 
 
-CONTROLS = {
+CONTROLS: dict[str, tuple[str, Callable[[np.ndarray], np.ndarray]]] = {
     "annotation": ("the annotation itself", lambda nuclei: nuclei),
     "shifted": ("the annotation, shifted by one pixel to the right", _shifted),
     "dilated": ("the annotation, each nucleus dilated by one pixel", lambda nuclei: expand_labels(nuclei, 1)),
@@ -28,7 +30,7 @@ class Control(Manual):
     """`control:<change>`: what an annotator drew, changed as `CONTROLS` says."""
 
     family = "control"
-    choices = tuple(f"control:{change}" for change in CONTROLS)
+    choices: ClassVar[tuple[str, ...]] = tuple(f"control:{change}" for change in CONTROLS)
     stages = ("controls",)
 
     @property

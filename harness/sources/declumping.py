@@ -100,7 +100,7 @@ def _joined(landscape: np.ndarray, pieces: np.ndarray, regions: np.ndarray, shar
             if c != a:
                 passes[a][c] = passes[c][a] = max(height, passes[a].get(c, 0.0))
         for c in passes[a]:
-            heapq.heappush(queue, (-ratio(a, c), *sorted((a, c))))
+            heapq.heappush(queue, (-ratio(a, c), min(a, c), max(a, c)))
     while (owners != owners[owners]).any():
         owners = owners[owners]
     return owners[pieces]
