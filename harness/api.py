@@ -93,7 +93,7 @@ def make_labels(
     settings : mapping, optional
         Those that differ from the source's own, for example `{"min_diameter": 15}`.
     refine : sequence
-        Steps that the labels go through: `half-contrast`, `ignore-discarded`.
+        Steps that the labels go through: see `harness.sources.refinements`.
 
     Returns
     -------

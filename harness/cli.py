@@ -358,7 +358,7 @@ def label(
         ),
     ] = None,
     refine: Annotated[
-        list[str] | None, typer.Option(help="a step that the labels go through: half-contrast, ignore-discarded; repeatable")
+        list[str] | None, typer.Option(help="a step that the labels go through: half-contrast, declump, restore-clumps; repeatable, in order")
     ] = None,
     redo: Redo = False,
     workers: Annotated[int | None, typer.Option(min=1, help="processes; all cores when left out")] = None,
@@ -389,7 +389,7 @@ def segment(
     images: Annotated[Path, typer.Argument(help="folder of TIFF or PNG images")],
     out: Annotated[Path, typer.Argument(help="folder of the label images and tables, a .tif and a .csv per image")],
     tracking_uri: TrackingUri = None,
-    refine: Annotated[list[str] | None, typer.Option(help="a step that the nuclei go through: half-contrast; repeatable")] = None,
+    refine: Annotated[list[str] | None, typer.Option(help="a step that the nuclei go through: half-contrast, declump; repeatable")] = None,
     redo: Redo = False,
     workers: Annotated[int, typer.Option(min=1, help="processes, each with the network in its memory")] = 1,
     scheduler: Scheduler = None,

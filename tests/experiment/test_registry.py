@@ -162,7 +162,7 @@ def test_rows_without_annotation_are_an_ablation_that_shares_its_runs_with_the_p
     for row in ("network-shape-intensity", "network-manual", "classical-shape-intensity"):
         one, other = (registry.resolve(book, row, "cpu", DATASET, 0) for book in (free, PAPER))
         assert one.hash == other.hash
-    assert registry.lineage(free, "network-second-generation") == ["network-half-contrast-ignore"]
+    assert registry.lineage(free, "network-second-generation") == ["network-declumped"]
     assert registry.parent_of(free, "network-shape-intensity-refined-after") == "network-shape-intensity"
     blind = [name for name, row in free.rows.items() if not row.source.is_truth]
     assert len(blind) == len(free.rows) - 1
