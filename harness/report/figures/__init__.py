@@ -5,7 +5,7 @@ from pathlib import Path
 from harness.experiment.registry import CONTROL
 from harness.experiment.results import RowResults, read_all
 from harness.report.content import Content
-from harness.report.figures import fields, paper, placed, scores
+from harness.report.figures import fields, paper, placed, refinement, scores
 from harness.report.figures.architecture import architecture
 from harness.report.figures.style import Picture, save
 from harness.report.markdown import escape
@@ -46,6 +46,7 @@ def draw_all(content: Content, folder: Path) -> list[Picture]:
             )
         )
     drawn += _of_the_paper(content, folder)
+    drawn += _of_refinements(content, folder)
     history = read_all(content.results, "history.csv")
     if len(history):
         drawn.append(
@@ -102,6 +103,44 @@ def _labels(content, name, folder):
             "A window of the same field: manual labels and those of each classical row, as class maps.",
         )
     ]
+
+
+def _of_refinements(content: Content, folder: Path) -> list[Picture]:
+    """Where rows refine something, and where networks learn from networks."""
+    drawn, pairs, chains = [], refinement.pairs(content), refinement.chains(content)
+    crops = refinement.crops(pairs[0], content) if pairs and content.dataset.at_hand else []
+    if crops:
+        plain, refined = (escape(result.row.title) for result in pairs[0])
+        drawn.append(
+            save(
+                refinement.outlines(crops),
+                folder / "outlines.png",
+                "Outlines before and after refining",
+                f"{plain} and {refined}: the windows where their outlines differ most, of the test fields that change "
+                "least, a middling share and most.",
+            )
+        )
+    offsets = [pair for pair in pairs if all((result.name, "outline_offset") in content.boot for result in pair)]
+    if offsets:
+        drawn.append(
+            save(
+                refinement.offsets(offsets, content),
+                folder / "offsets.png",
+                "Outline offset of every test field, before and after refining",
+                "A dot per field (mean over seeds); on the horizontal line an outline lies where the annotated one does.",
+            )
+        )
+    if chains:
+        drawn.append(
+            save(
+                refinement.generations(chains, content),
+                folder / "generations.png",
+                "Learning over generations",
+                "Each network learned from the nuclei of the one before; bars are 95 % intervals, the dashed line is the row "
+                "that learned from the annotation.",
+            )
+        )
+    return drawn
 
 
 def _widths(result, registry):
