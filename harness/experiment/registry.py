@@ -2,11 +2,13 @@
 
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
+import numpy as np
 from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
 from harness.core.errors import HarnessError
@@ -16,7 +18,7 @@ from harness.experiment.spec import DIGEST, Network, Profile, Spec, Strict, sour
 from harness.method import tiles
 from harness.network.start import backend
 from harness.scoring.names import TableMetric
-from harness.sources import LabelSource, open_source
+from harness.sources import AUTO, LabelSource, open_source, sample
 from harness.sources.refinements import described
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -157,7 +159,7 @@ def resolve(registry: Registry, row: str, profile: str, dataset: DataSet, seed: 
         No such row or profile.
     """
     _check_name("row", row, registry.rows)
-    entry, schedule = registry.rows[row], load_profiles()[check_profile(profile)]
+    entry, schedule = _fitted(registry.rows[row], partial(_images, dataset)), load_profiles()[check_profile(profile)]
     learns = entry.method == "network"
     profile = EXTERNAL if entry.method == EXTERNAL else profile
     source = entry.source
@@ -180,6 +182,25 @@ def resolve(registry: Registry, row: str, profile: str, dataset: DataSet, seed: 
         seed=seed,
         versions=stages.versions_of(used),
     )
+
+
+def fitted(registry: Registry, dataset: DataSet) -> Registry:
+    """The registry with numbers for all that it leaves to the data set: the tile, and settings that are "auto"."""
+    images = partial(_images, dataset)
+    rows = {name: _fitted(row, images) for name, row in registry.rows.items()}
+    return registry.model_copy(update={"tile": tile_of(registry, dataset), "rows": rows})
+
+
+def _fitted(row: Row, images: Callable[[], Iterable[np.ndarray]]) -> Row:
+    left_open = [name for name, value in row.settings.items() if value == AUTO]
+    if not left_open:
+        return row
+    told = row.source.fitted(images).settings
+    return row.model_copy(update={"settings": row.settings | {name: told[name] for name in left_open}})
+
+
+def _images(dataset: DataSet) -> Iterator[np.ndarray]:
+    return map(dataset.read_image, sample(dataset.splits["training"]))
 
 
 def tile_of(registry: Registry, dataset: DataSet) -> int:

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING
 
 from harness.core.errors import HarnessError
 from harness.datasets import DataSet, is_data_folder, keep_splits, open_dataset
-from harness.experiment.registry import EXTERNAL, Registry, check_profile, external, load_registry, resolve, tile_of, unavailable
+from harness.experiment.registry import (
+    EXTERNAL,
+    Registry,
+    check_profile,
+    external,
+    fitted,
+    load_registry,
+    resolve,
+    tile_of,
+    unavailable,
+)
 from harness.experiment.spec import DIGEST, Spec
 
 if TYPE_CHECKING:
@@ -21,7 +31,7 @@ class Session:
     Attributes
     ----------
     registry : Registry
-        With the side of the tiles; of `connect`, also with the external rows of the store.
+        Fitted to the data set; of `connect`, also with the external rows of the store.
     dataset : DataSet
     profile : str
     folder : Path or None
@@ -125,8 +135,7 @@ def prepare(dataset: str, data_dir: Path | None = None, profile: str | None = No
     registry = load_registry(file)
     profile = check_profile(profile or ("quick" if dataset == "synthetic" else "cpu"))
     opened = open_dataset(dataset, data_dir)
-    registry = registry.model_copy(update={"tile": tile_of(registry, opened)})  # asked for once, not for every spec
-    return Session(registry, opened, profile, Path(dataset) if is_data_folder(dataset) else None)
+    return Session(fitted(registry, opened), opened, profile, Path(dataset) if is_data_folder(dataset) else None)
 
 
 def connect(session: Session, tracking_uri: str | None = None) -> Session:

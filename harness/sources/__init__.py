@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.core.errors import HarnessError
-from harness.sources.base import LabelSource
+from harness.sources.base import AUTO, LabelSource, sample
 from harness.sources.cellprofiler import CellProfiler, Consensus
 from harness.sources.folder import Folder
 from harness.sources.manual import Manual
 from harness.sources.refinements import Refined, open_step
 
-__all__ = ["FAMILIES", "LabelSource", "open_source"]
+__all__ = ["AUTO", "FAMILIES", "LabelSource", "open_source", "sample"]
 
 FAMILIES: dict[str, type[LabelSource]] = {kind.family: kind for kind in (Manual, CellProfiler, Consensus, Folder)}
 
