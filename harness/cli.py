@@ -357,6 +357,12 @@ def label(
             "--set", metavar="KEY=VALUE", help="a setting of the source that differs, for example min_diameter=15; repeatable"
         ),
     ] = None,
+    diameter: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|MIN,MAX", help="of nuclei in px, as --set min_diameter and max_diameter; auto: told from the images"
+        ),
+    ] = None,
     refine: Annotated[
         list[str] | None, typer.Option(help="a step that the labels go through: half-contrast, declump, restore-clumps; repeatable, in order")
     ] = None,
@@ -369,10 +375,12 @@ def label(
     ] = None,
 ) -> None:
     """Make label images of a folder of images; goes on where it was stopped."""
-    from harness.apps.labelling import label_files, write_pipeline
+    from harness.apps.labelling import fitted_to, label_files, write_pipeline
     from harness.sources import open_source
 
-    labels = open_source(source, _settings(set_ or []), refine or [])
+    labels = open_source(source, _settings([*(set_ or []), *_diameters(diameter)]), refine or [])
+    if images:
+        labels = _said_to_fit(labels, fitted_to(labels, images))
     if export_pipeline:
         write_pipeline(labels, export_pipeline)
         console.print(f"wrote {export_pipeline}")
@@ -450,6 +458,24 @@ def _settings(pairs: list[str]) -> dict:
         except tomllib.TOMLDecodeError:
             settings[key] = value
     return settings
+
+
+def _diameters(text):
+    """`--diameter` as pairs of `--set`."""
+    if text is None:
+        return []
+    low, comma, high = text.partition(",")
+    if text != "auto" and not comma:
+        raise HarnessError(f"--diameter {text}: expected auto, or MIN,MAX in px; for example --diameter 10,50")
+    return [f"min_diameter={low}", f"max_diameter={high or low}"]
+
+
+def _said_to_fit(before, labels):
+    """The source, after a line about the settings that were told from the images."""
+    told = [f"{name} {value}" for name, value in labels.settings.items() if value != before.settings[name]]
+    if told:
+        console.print(f"told from the images: {', '.join(told)}")
+    return labels
 
 
 @app.command()

@@ -1,15 +1,19 @@
 """Label images for a folder of images: the label sources as a program of their own."""
 
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from harness.apps.jobs import Job, Made, images_in, job, recipe_of
 from harness.core.errors import HarnessError
 from harness.core.files import whole
 from harness.core.label_images import write_label_image
 from harness.datasets import Field, field_name, read_image
-from harness.sources import LabelSource
+from harness.sources import LabelSource, sample
 from harness.sources.folder import IGNORE
 from harness.sources.refinements import described
 
@@ -20,7 +24,7 @@ def label_files(source: LabelSource, images: Path, out: Path, redo: bool = False
     Parameters
     ----------
     source : harness.sources.LabelSource
-        One that looks at the image.
+        One that looks at the image, see `fitted_to`.
     images, out : path-like
         Folder of TIFF and PNG images, and folder of the label images.
     redo, **where
@@ -42,6 +46,17 @@ def label_files(source: LabelSource, images: Path, out: Path, redo: bool = False
         raise HarnessError(f"{images}: {min(clash)} is named like the ignore mask of another image; rename it")
     recipe = recipe_of({"labels": source.name, **source.settings, "refine": described(source)}, source.stages)
     return job(files, out, recipe, partial(_label, source, redo), redo, **where)
+
+
+def fitted_to(source: LabelSource, images: Path) -> LabelSource:
+    """The source with numbers for settings that are "auto", told from the images of a folder that can be read."""
+    return source.fitted(partial(_readable, sample(images_in(images))))
+
+
+def _readable(files: Sequence[Path]) -> Iterator[np.ndarray]:
+    for file in files:
+        with suppress(HarnessError):  # it is named where it is labelled
+            yield read_image(file)
 
 
 def _label(source: LabelSource, redo: bool, file: Path) -> Made:
