@@ -52,6 +52,14 @@ Scheduler = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="of a Dask scheduler, for example tcp://host:8786; its workers do the work")
 ]
 Redo = Annotated[bool, typer.Option("--redo", help="make again what was made otherwise, of other images or nobody knows how")]
+Channel = Annotated[
+    str | None, typer.Option(help="of images with several channels or planes: the one with the nuclei, number from 0 or name")
+]
+Export = Annotated[
+    list[str] | None,
+    typer.Option("--export", metavar="FORMAT", help="write it also for imagej, qupath, ome-zarr or napari; repeatable"),
+]
+IMAGES = "folder of TIFF, PNG or OME-Zarr images, also in folders below it; or a pattern in quotes"
 AsJson = Annotated[bool, typer.Option("--json", help="for scripts")]
 
 
@@ -282,7 +290,7 @@ def data(dataset: Dataset = "synthetic", data_dir: DataDir = None, file: File = 
 @app.command()
 def label(
     source: Annotated[str, typer.Argument(help="cellprofiler:<seeds>/<lines> or consensus")],
-    images: Annotated[Path | None, typer.Argument(help="folder of TIFF or PNG images")] = None,
+    images: Annotated[Path | None, typer.Argument(help=IMAGES)] = None,
     out: Annotated[Path | None, typer.Argument(help="folder of the label images, one .tif per image")] = None,
     set_: Annotated[
         list[str] | None,
@@ -293,6 +301,8 @@ def label(
     refine: Annotated[
         list[str] | None, typer.Option(help="a step that the labels go through: half-contrast, ignore-discarded; repeatable")
     ] = None,
+    channel: Channel = None,
+    export_as: Export = None,
     redo: Redo = False,
     workers: Annotated[int | None, typer.Option(min=1, help="processes; all cores when left out")] = None,
     scheduler: Scheduler = None,
@@ -312,16 +322,19 @@ def label(
         return
     if not images or not out:
         raise HarnessError("label needs IMAGES and OUT; for example: harness label consensus images labels")
-    job = label_files(labels, images, out, redo, workers=workers, scheduler=scheduler)
+    how = {"formats": tuple(export_as or ()), "workers": workers, "scheduler": scheduler}
+    job = label_files(labels, images, out, redo, channel, **how)
     raise typer.Exit(_work_through(source, *job))
 
 
 @app.command()
 def segment(
     model: Annotated[str, typer.Argument(help="id of a run with a trained network, or models:/NAME/VERSION")],
-    images: Annotated[Path, typer.Argument(help="folder of TIFF or PNG images")],
+    images: Annotated[Path, typer.Argument(help=IMAGES)],
     out: Annotated[Path, typer.Argument(help="folder of the label images and tables, a .tif and a .csv per image")],
     tracking_uri: TrackingUri = None,
+    channel: Channel = None,
+    export_as: Export = None,
     redo: Redo = False,
     workers: Annotated[int, typer.Option(min=1, help="processes, each with the network in its memory")] = 1,
     scheduler: Scheduler = None,
@@ -330,8 +343,37 @@ def segment(
     from harness.apps.segmenting import segment_files
     from harness.experiment import tracking
 
-    job = segment_files(model, tracking.connect(tracking_uri), images, out, redo, workers=workers, scheduler=scheduler)
+    how = {"formats": tuple(export_as or ()), "workers": workers, "scheduler": scheduler}
+    job = segment_files(model, tracking.connect(tracking_uri), images, out, redo, channel, **how)
     raise typer.Exit(_work_through(model, *job))
+
+
+@app.command()
+def export(
+    what: Annotated[
+        str, typer.Argument(help="folder of label images, id of a run with predictions, or a network: models:/NAME/VERSION")
+    ],
+    out: Annotated[Path, typer.Argument(help="folder of the files; of a network, a .zip")],
+    format_: Annotated[
+        list[str] | None, typer.Option("--format", help="of label images: imagej, qupath, ome-zarr or napari; repeatable")
+    ] = None,
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Write label images or predictions for other programs, or a network as a bioimage.io package."""
+    from harness.apps import exporting
+
+    if Path(what).is_dir():
+        count = exporting.export_label_images(Path(what), out, tuple(format_ or ()))
+    else:
+        from harness.experiment import tracking
+
+        tracking.connect(tracking_uri)
+        if what.startswith(("models:/", "runs:/")):
+            exporting.export_network(what, out)
+            console.print(f"wrote {out}")
+            return
+        count = exporting.export_predictions(what, out, tuple(format_ or ()))
+    console.print(f"{count} label image{'s' * (count != 1)} exported to {out}")
 
 
 def _work_through(what, total, there, done):

@@ -28,7 +28,9 @@ COLUMNS = {
 }
 
 
-def segment_files(model: str, store: str, images: Path, out: Path, redo: bool = False, **where: Any) -> Job:
+def segment_files(
+    model: str, store: str, images: Path, out: Path, redo: bool = False, channel: str | None = None, **how: Any
+) -> Job:
     """The nuclei of each image: `OUT/<stem>.tif`, a label image, and `OUT/<stem>.csv`, see `properties`.
 
     Parameters
@@ -36,8 +38,10 @@ def segment_files(model: str, store: str, images: Path, out: Path, redo: bool = 
     model, store : str
         See `network`.
     images, out : path-like
-        Folder of TIFF and PNG images, and folder of the label images and tables.
-    redo, **where
+        See `harness.apps.jobs.images_in`, and folder of the label images and tables.
+    channel : str, optional
+        See `harness.datasets.read_image`.
+    redo, **how
         See `harness.apps.jobs.job`.
 
     Raises
@@ -45,9 +49,9 @@ def segment_files(model: str, store: str, images: Path, out: Path, redo: bool = 
     HarnessError
         There is no such network, or the folders do not fit; see `harness.apps.jobs`.
     """
-    files = images_in(images)
-    recipe = recipe_of({"network": _digest(network(model, store))}, ("tiles", *PREDICTION, "postprocess"))
-    return job(files, out, recipe, partial(_segment, model, store), redo, **where)
+    files = images_in(images, out)
+    recipe = recipe_of({"network": _digest(network(model, store))}, ("tiles", *PREDICTION, "postprocess"), channel)
+    return job(files, out, recipe, partial(_segment, model, store, channel), redo, **how)
 
 
 def _digest(network: Any) -> str:
@@ -68,16 +72,17 @@ def network(model: str, store: str) -> Callable[[np.ndarray], np.ndarray]:
     return tracking.load_network(model)
 
 
-def _segment(model: str, store: str, file: Path) -> Made:
-    predict, image = network(model, store), read_image(file)
+def _segment(model: str, store: str, channel: str | None, file: Path) -> Made:
+    predict, image = network(model, store), read_image(file, channel)
     from harness.network.inference import predict_field  # imports Keras, which `load_backend` keeps quiet
 
     nuclei = nuclei_from_class_map(predict_field(predict, image)[1])
 
     def write_table(base: Path) -> None:
-        table = properties(nuclei, image).assign(image=base.name)
+        table = properties(nuclei, image)
+        table.insert(1, "image", base.name)  # after the label, which is what napari knows a table's lines by
         with whole(base.with_name(f"{base.name}.csv")) as partial_file:
-            table.to_csv(partial_file, index=False, columns=["image", *COLUMNS.values()])
+            table.to_csv(partial_file, index=False)
 
     return nuclei, write_table
 
