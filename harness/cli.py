@@ -57,6 +57,14 @@ Contaminated = Annotated[
     bool, typer.Option("--allow-contaminated", help="run although test fields are in training or validation, and mark the runs")
 ]
 Redo = Annotated[bool, typer.Option("--redo", help="make again what was made otherwise, of other images or nobody knows how")]
+Channel = Annotated[
+    str | None, typer.Option(help="of images with several channels or planes: the one with the nuclei, number from 0 or name")
+]
+Export = Annotated[
+    list[str] | None,
+    typer.Option("--export", metavar="FORMAT", help="write it also for imagej, qupath, ome-zarr or napari; repeatable"),
+]
+IMAGES = "folder of TIFF, PNG or OME-Zarr images, also in folders below it; or a pattern in quotes"
 AsJson = Annotated[bool, typer.Option("--json", help="for scripts")]
 
 
@@ -349,7 +357,7 @@ def _show_groups(data_dir, as_json):
 @app.command()
 def label(
     source: Annotated[str, typer.Argument(help="cellprofiler:<seeds>/<lines> or consensus")],
-    images: Annotated[Path | None, typer.Argument(help="folder of TIFF or PNG images")] = None,
+    images: Annotated[Path | None, typer.Argument(help=IMAGES)] = None,
     out: Annotated[Path | None, typer.Argument(help="folder of the label images, one .tif per image")] = None,
     set_: Annotated[
         list[str] | None,
@@ -364,8 +372,11 @@ def label(
         ),
     ] = None,
     refine: Annotated[
-        list[str] | None, typer.Option(help="a step that the labels go through: half-contrast, declump, restore-clumps; repeatable, in order")
+        list[str] | None,
+        typer.Option(help="a step that the labels go through: half-contrast, declump, restore-clumps; repeatable"),
     ] = None,
+    channel: Channel = None,
+    export_as: Export = None,
     redo: Redo = False,
     workers: Annotated[int | None, typer.Option(min=1, help="processes; all cores when left out")] = None,
     scheduler: Scheduler = None,
@@ -380,24 +391,29 @@ def label(
 
     labels = open_source(source, _settings([*(set_ or []), *_diameters(diameter)]), refine or [])
     if images:
-        labels = _said_to_fit(labels, fitted_to(labels, images))
+        labels = _said_to_fit(labels, fitted_to(labels, images, out, channel))
     if export_pipeline:
         write_pipeline(labels, export_pipeline)
         console.print(f"wrote {export_pipeline}")
         return
     if not images or not out:
         raise HarnessError("label needs IMAGES and OUT; for example: harness label consensus images labels")
-    job = label_files(labels, images, out, redo, workers=workers, scheduler=scheduler)
+    how = {"formats": tuple(export_as or ()), "workers": workers, "scheduler": scheduler}
+    job = label_files(labels, images, out, redo, channel, **how)
     raise typer.Exit(_work_through(source, *job))
 
 
 @app.command()
 def segment(
     model: Annotated[str, typer.Argument(help="id of a run with a trained network, or models:/NAME/VERSION")],
-    images: Annotated[Path, typer.Argument(help="folder of TIFF or PNG images")],
+    images: Annotated[Path, typer.Argument(help=IMAGES)],
     out: Annotated[Path, typer.Argument(help="folder of the label images and tables, a .tif and a .csv per image")],
     tracking_uri: TrackingUri = None,
-    refine: Annotated[list[str] | None, typer.Option(help="a step that the nuclei go through: half-contrast, declump; repeatable")] = None,
+    refine: Annotated[
+        list[str] | None, typer.Option(help="a step that the nuclei go through: half-contrast, declump; repeatable")
+    ] = None,
+    channel: Channel = None,
+    export_as: Export = None,
     redo: Redo = False,
     workers: Annotated[int, typer.Option(min=1, help="processes, each with the network in its memory")] = 1,
     scheduler: Scheduler = None,
@@ -406,9 +422,37 @@ def segment(
     from harness.apps.segmenting import segment_files
     from harness.experiment import tracking
 
-    store = tracking.connect(tracking_uri)
-    job = segment_files(model, store, images, out, redo, refine or [], workers=workers, scheduler=scheduler)
+    how = {"formats": tuple(export_as or ()), "workers": workers, "scheduler": scheduler}
+    job = segment_files(model, tracking.connect(tracking_uri), images, out, redo, channel, refine or [], **how)
     raise typer.Exit(_work_through(model, *job))
+
+
+@app.command()
+def export(
+    what: Annotated[
+        str, typer.Argument(help="folder of label images, id of a run with predictions, or a network: models:/NAME/VERSION")
+    ],
+    out: Annotated[Path, typer.Argument(help="folder of the files; of a network, a .zip")],
+    format_: Annotated[
+        list[str] | None, typer.Option("--format", help="of label images: imagej, qupath, ome-zarr or napari; repeatable")
+    ] = None,
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Write label images or predictions for other programs, or a network as a bioimage.io package."""
+    from harness.apps import exporting
+
+    if Path(what).is_dir():
+        count = exporting.export_label_images(Path(what), out, tuple(format_ or ()))
+    else:
+        from harness.experiment import tracking
+
+        tracking.connect(tracking_uri)
+        if what.startswith(("models:/", "runs:/")):
+            exporting.export_network(what, out)
+            console.print(f"wrote {out}")
+            return
+        count = exporting.export_predictions(what, out, tuple(format_ or ()))
+    console.print(f"{count} label image{'s' * (count != 1)} exported to {out}")
 
 
 def _work_through(what, total, there, done):

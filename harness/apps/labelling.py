@@ -18,7 +18,7 @@ from harness.sources.folder import IGNORE
 from harness.sources.refinements import described
 
 
-def label_files(source: LabelSource, images: Path, out: Path, redo: bool = False, **where: Any) -> Job:
+def label_files(source: LabelSource, images: Path, out: Path, redo: bool = False, channel: str | None = None, **how: Any) -> Job:
     """`OUT/<stem>.tif`, one label image per image; `consensus` and refinements add `<stem>_ignore.tif`.
 
     Parameters
@@ -26,8 +26,10 @@ def label_files(source: LabelSource, images: Path, out: Path, redo: bool = False
     source : harness.sources.LabelSource
         One that looks at the image, see `fitted_to`.
     images, out : path-like
-        Folder of TIFF and PNG images, and folder of the label images.
-    redo, **where
+        See `harness.apps.jobs.images_in`, and folder of the label images.
+    channel : str, optional
+        See `harness.datasets.read_image`.
+    redo, **how
         See `harness.apps.jobs.job`.
 
     Raises
@@ -40,27 +42,27 @@ def label_files(source: LabelSource, images: Path, out: Path, redo: bool = False
             f"{source.name} labels are not made from images; choose cellprofiler:<seeds>/<lines> or consensus, "
             "or find nuclei with a trained network by harness segment"
         )
-    files = images_in(images)
-    clash = {field_name(file.name) for file in files} & {f"{field_name(file.name)}{IGNORE}" for file in files}
+    files = images_in(images, out)
+    clash = set(map(field_name, files)) & {f"{field_name(name)}{IGNORE}" for name in files}
     if clash and source.masks:
         raise HarnessError(f"{images}: {min(clash)} is named like the ignore mask of another image; rename it")
-    recipe = recipe_of({"labels": source.name, **source.settings, "refine": described(source)}, source.stages)
-    return job(files, out, recipe, partial(_label, source, redo), redo, **where)
+    recipe = recipe_of({"labels": source.name, **source.settings, "refine": described(source)}, source.stages, channel)
+    return job(files, out, recipe, partial(_label, source, redo, channel), redo, **how)
 
 
-def fitted_to(source: LabelSource, images: Path) -> LabelSource:
-    """The source with numbers for settings that are "auto", told from the images of a folder that can be read."""
-    return source.fitted(partial(_readable, sample(images_in(images))))
+def fitted_to(source: LabelSource, images: Path, out: Path | None = None, channel: str | None = None) -> LabelSource:
+    """The source with numbers for settings that are "auto", told from the images that can be read."""
+    return source.fitted(lambda: _readable(sample(list(images_in(images, out).values())), channel))
 
 
-def _readable(files: Sequence[Path]) -> Iterator[np.ndarray]:
+def _readable(files: Sequence[Path], channel: str | None) -> Iterator[np.ndarray]:
     for file in files:
         with suppress(HarnessError):  # it is named where it is labelled
-            yield read_image(file)
+            yield read_image(file, channel)
 
 
-def _label(source: LabelSource, redo: bool, file: Path) -> Made:
-    labels, ignore = source.label(Field(file.name, lambda _: read_image(file), lambda _: None))
+def _label(source: LabelSource, redo: bool, channel: str | None, file: Path) -> Made:
+    labels, ignore = source.label(Field(file.name, lambda _: read_image(file, channel), lambda _: None))
 
     def write_ignored(base: Path) -> None:
         path = base.with_name(f"{base.name}{IGNORE}.tif")

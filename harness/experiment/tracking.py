@@ -508,6 +508,14 @@ def load_network(uri: str) -> "keras.Model":
             ) from error
 
 
+def about_network(uri: str) -> tuple[str, dict[str, str]]:
+    """The row of a network that `load_network` gives, and what it was trained on and by, for people."""
+    run = get(mlflow.models.get_model_info(uri).run_id if uri.startswith("models:/") else uri.removeprefix("runs:/"))
+    about = {"row": f"{run.row}, seed {run.seed}", "title": run.tags.get("mlflow.note.content", "")}
+    about |= {"trained on": f"labels of {run.tags.get(f'{TAG}labels')}, {run.dataset}, profile {run.profile}"}
+    return run.row, about | {"digest of the data": run.tags.get(f"{TAG}digest", ""), "run": run.run_id}
+
+
 def find(spec: Spec, states: tuple[str, ...] = ("finished",)) -> Run | None:
     """The newest run of a spec in one of the given states, in whatever experiment; None if there is none."""
     found = [run for run in map(_run, _tagged("spec_hash", spec.hashes())) if run.state in states]
@@ -517,6 +525,14 @@ def find(spec: Spec, states: tuple[str, ...] = ("finished",)) -> Run | None:
 def get(run_id: str) -> Run:
     """A run by its id."""
     return _run(mlflow.get_run(run_id))
+
+
+def known(run_id: str) -> Run | None:
+    """A run by its id; None where there is none."""
+    try:
+        return get(run_id)
+    except MlflowException:
+        return None
 
 
 def _tagged(tag: str, values: tuple[str, ...]) -> Iterator[mlflow.entities.Run]:
