@@ -125,6 +125,8 @@ def run(
     ended: Callable[["Outcome"], object] = _silent,
     workers: int = 1,
     scheduler: str | None = None,
+    learned_on: "Session | None" = None,
+    contaminated: bool = False,
 ) -> list["Outcome"]:
     """Run rows x seeds; what is there already is not done again, what was interrupted goes on, and none stops the others.
 
@@ -141,6 +143,10 @@ def run(
         Takes each outcome as soon as it is there.
     workers, scheduler
         See `harness.experiment.runner.run_all`.
+    learned_on : harness.experiment.session.Session, optional
+        Of another data set: the networks of its rows are scored on the test fields of this one.
+    contaminated : bool
+        Whether test fields may stand in another split, too.
 
     Returns
     -------
@@ -153,7 +159,9 @@ def run(
         No such row.
     """
     outcomes = []
-    for outcome in session.run(list(rows or session.registry.rows), list(seeds), say, workers, scheduler):
+    for outcome in session.run(
+        list(rows or session.registry.rows), list(seeds), say, workers, scheduler, learned_on, contaminated
+    ):
         ended(outcome)
         outcomes.append(outcome)
     return outcomes

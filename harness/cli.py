@@ -29,8 +29,10 @@ app = typer.Typer(
 )
 console, errors = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
 
-Dataset = Annotated[str, typer.Option(help="synthetic, bbbc039, or a folder with images/ and masks/")]
-DataDir = Annotated[Path | None, typer.Option(envvar="HARNESS_DATA_DIR", help="an unpacked copy of BBBC039")]
+Dataset = Annotated[
+    str, typer.Option(help="synthetic, bbbc039, frames of BBBC038 as bbbc038-256x256, or a folder with images/ and masks/")
+]
+DataDir = Annotated[Path | None, typer.Option(envvar="HARNESS_DATA_DIR", help="an unpacked copy of BBBC039 or BBBC038")]
 ProfileName = Annotated[
     str | None,
     typer.Option(
@@ -50,6 +52,9 @@ Predictions = Annotated[
 Workers = Annotated[int, typer.Option(min=1, help="rows x seeds done side by side, each in a process of its own")]
 Scheduler = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="of a Dask scheduler, for example tcp://host:8786; its workers do the work")
+]
+Contaminated = Annotated[
+    bool, typer.Option("--allow-contaminated", help="run although test fields are in training or validation, and mark the runs")
 ]
 Redo = Annotated[bool, typer.Option("--redo", help="make again what was made otherwise, of other images or nobody knows how")]
 AsJson = Annotated[bool, typer.Option("--json", help="for scripts")]
@@ -84,11 +89,12 @@ def reproduce(
     predictions: Predictions = False,
     workers: Workers = 1,
     scheduler: Scheduler = None,
+    allow_contaminated: Contaminated = False,
 ) -> None:
     """Run every row of the registry and write the report: the main job."""
     session = _session(dataset, data_dir, profile, tracking_uri, file)
     with _suite("reproduce", session):
-        code = _run(session, [], seed, workers, scheduler)
+        code = _run(session, [], seed, workers, scheduler, contaminated=allow_contaminated)
         _report(session, out, predictions=predictions)
     raise typer.Exit(code)
 
@@ -104,11 +110,17 @@ def run(
     file: File = None,
     workers: Workers = 1,
     scheduler: Scheduler = None,
+    learned_on: Annotated[
+        str | None, typer.Option(metavar="DATASET", help="score networks that learned on this data set, trained there if need be")
+    ] = None,
+    learned_on_dir: Annotated[Path | None, typer.Option(help="its --data-dir, where it is another")] = None,
+    allow_contaminated: Contaminated = False,
 ) -> None:
     """Run some rows; a run that is there already is not done again, an interrupted one goes on."""
     session = _session(dataset, data_dir, profile, tracking_uri, file)
+    teacher = _session(learned_on, learned_on_dir or data_dir, session.profile, tracking_uri, file) if learned_on else None
     with _suite("run", session):
-        code = _run(session, rows, seed, workers, scheduler)
+        code = _run(session, rows, seed, workers, scheduler, teacher, allow_contaminated)
     raise typer.Exit(code)
 
 
@@ -122,10 +134,17 @@ def report(
     out: Out = Path("report"),
     predictions: Predictions = False,
     recompute: Annotated[bool, typer.Option("--recompute", help="score the stored predictions again")] = False,
+    controls: Annotated[
+        bool,
+        typer.Option("--controls", help="with rows of the annotation itself, shifted, dilated, merged and empty; scored once"),
+    ] = False,
 ) -> None:
     """Write the tables and figures of the runs that are in the tracking store."""
     session = _reading(dataset, data_dir, profile, tracking_uri, file)
     with _suite("report", session):
+        if controls:
+            with _lines() as say:
+                session = session.with_controls(say)
         _report(session, out, recompute=recompute, predictions=predictions)
 
 
@@ -133,6 +152,7 @@ def report(
 def score(
     name: Annotated[str, typer.Argument(help="what the row is called, for example cellpose")],
     predictions: Annotated[Path, typer.Argument(help="folder of label images, one per test field and named like it")],
+    ceiling: Annotated[bool, typer.Option("--ceiling", help="they are a second annotation: how far any row can come")] = False,
     dataset: Dataset = "synthetic",
     data_dir: DataDir = None,
     tracking_uri: TrackingUri = None,
@@ -142,11 +162,12 @@ def score(
     """Score label images that any tool made, and put them into the tables as an external row."""
     from harness.scoring.names import TABLES
 
-    run = _session(dataset, data_dir, None, tracking_uri, file).score(name, predictions)
+    method = "ceiling" if ceiling else "external"
+    run = _session(dataset, data_dir, None, tracking_uri, file).score(name, predictions, method)
     if as_json:
         print(json.dumps({"row": run.row, "run_id": run.run_id, "dataset": run.dataset, "metrics": run.metrics}, indent=1))
         return
-    table = Table("metric", "value", title=f"{name}, external, on the test fields of {run.dataset}", box=None)
+    table = Table("metric", "value", title=f"{name}, {method}, on the test fields of {run.dataset}", box=None)
     for metric in TABLES:
         table.add_row(metric, f"{run.metrics[metric]:.4f}" if metric in run.metrics else "undefined")
     console.print(table)
@@ -222,7 +243,9 @@ def _definition(spec, dataset, registry):
         "row": spec.row,
         "labels": spec.labels,
         "settings": _listed(spec.source.settings | spec.settings),
+        "refined": _steps(spec.refine) or "no",
         "method": f"{spec.method}: {method}",
+        "tile": f"{spec.tile}x{spec.tile} px",
     }
     if spec.method == "network":
         lines |= {
@@ -230,6 +253,10 @@ def _definition(spec, dataset, registry):
             "schedule": f"profile {spec.profile}: {_listed(spec.schedule.model_dump())}",
             "seed": str(spec.seed),
         }
+    if spec.parent:
+        lines["needs"] = f"the network of {spec.parent.row}"
+    if spec.refine_prediction:
+        lines["prediction refined"] = _steps(spec.refine_prediction)
     fields = ", ".join(f"{len(names)} {split}" for split, names in dataset.splits.items())
     return lines | {
         "data set": f"{spec.dataset}: {fields} fields",
@@ -240,18 +267,38 @@ def _definition(spec, dataset, registry):
     }
 
 
+def _steps(steps: list[dict]) -> str:
+    return "; ".join(_listed(step) for step in steps)
+
+
 def _listed(values: dict) -> str:
     """A setting of None is left to the method."""
     return ", ".join(f"{name} {value}" for name, value in values.items() if value is not None) or "none"
 
 
 @app.command()
-def data(dataset: Dataset = "synthetic", data_dir: DataDir = None, file: File = None, as_json: AsJson = False) -> None:
-    """What a data set holds and which rows lack something. Refuses one that is incomplete, altered or wrong."""
-    from harness.datasets import is_data_folder, open_dataset, problems, summary, unused
+def data(
+    dataset: Dataset = "synthetic",
+    data_dir: DataDir = None,
+    file: File = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DATASET", help="another data set, in which fields of this one are looked for; repeatable"),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What a data set holds, which of its fields stand elsewhere too, and which rows lack something.
+
+    Refuses one that is incomplete, altered or wrong.
+    """
+    from harness.datasets import contamination, faults, is_bbbc038, is_data_folder, open_dataset, problems, summary, unused
     from harness.experiment.registry import load_registry, unavailable
 
+    if dataset == "bbbc038":
+        _show_groups(data_dir, as_json)
+        return
     wrong = problems(Path(dataset)) if is_data_folder(dataset) else []
+    wrong += faults(open_dataset(dataset, data_dir)) if is_bbbc038(dataset) else []
     for line in wrong:
         errors.print(f"[red]harness:[/red] {escape(line)}")
     if wrong:
@@ -261,6 +308,9 @@ def data(dataset: Dataset = "synthetic", data_dir: DataDir = None, file: File = 
         "unused": unused(Path(dataset)) if is_data_folder(dataset) else [],
         "not_available": unavailable(registry, opened),
     }
+    shared = [*contamination.within(opened), *contamination.known(opened)]
+    shared += [each for other in against or [] for each in contamination.against(opened, open_dataset(other, data_dir))]
+    found["shared"] = [each._asdict() for each in shared]
     if as_json:
         print(json.dumps(found, indent=1))
         return
@@ -275,8 +325,25 @@ def data(dataset: Dataset = "synthetic", data_dir: DataDir = None, file: File = 
     console.print(table)
     if found["unused"]:
         console.print(f"in no split list, so not used: {', '.join(found['unused'])}")
+    for each in shared:
+        console.print(escape(f"{each} show the same place, {each.spots} spots in common"))
     for row, why in found["not_available"].items():
         console.print(f"{row}: not available, {escape(why)}")
+
+
+def _show_groups(data_dir, as_json):
+    """BBBC038's frames by size and kind: each group of fluorescence frames is a data set."""
+    from harness.datasets import groups
+
+    found = groups(data_dir)
+    if as_json:
+        print(json.dumps({"name": "bbbc038", "groups": found}, indent=1))
+        return
+    table = Table("frames of", "kind", "frames", "--dataset", box=None)
+    for group in found:
+        height, width = group["size"]
+        table.add_row(f"{height}x{width} px", group["kind"], str(group["frames"]), group["dataset"] or "not used")
+    console.print(table)
 
 
 @app.command()
@@ -322,6 +389,7 @@ def segment(
     images: Annotated[Path, typer.Argument(help="folder of TIFF or PNG images")],
     out: Annotated[Path, typer.Argument(help="folder of the label images and tables, a .tif and a .csv per image")],
     tracking_uri: TrackingUri = None,
+    refine: Annotated[list[str] | None, typer.Option(help="a step that the nuclei go through: half-contrast; repeatable")] = None,
     redo: Redo = False,
     workers: Annotated[int, typer.Option(min=1, help="processes, each with the network in its memory")] = 1,
     scheduler: Scheduler = None,
@@ -330,7 +398,8 @@ def segment(
     from harness.apps.segmenting import segment_files
     from harness.experiment import tracking
 
-    job = segment_files(model, tracking.connect(tracking_uri), images, out, redo, workers=workers, scheduler=scheduler)
+    store = tracking.connect(tracking_uri)
+    job = segment_files(model, store, images, out, redo, refine or [], workers=workers, scheduler=scheduler)
     raise typer.Exit(_work_through(model, *job))
 
 
@@ -589,10 +658,10 @@ def _suite(command, session):
     return tracking.suite(f"{command} · {session.dataset.name} · {session.profile}")
 
 
-def _run(session, rows, seeds, workers, scheduler):
+def _run(session, rows, seeds, workers, scheduler, learned_on=None, contaminated=False):
     """Run rows x seeds and show how it goes; returns the exit code."""
     with _lines() as say:
-        outcomes = api.run(session, rows, seeds or [0], say, _ended, workers, scheduler)
+        outcomes = api.run(session, rows, seeds or [0], say, _ended, workers, scheduler, learned_on, contaminated)
     return max((2 if outcome.refused else 1 for outcome in outcomes if outcome.failure), default=0)
 
 

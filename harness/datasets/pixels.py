@@ -52,7 +52,7 @@ def read_image(path: Path) -> np.ndarray:
     HarnessError
         The file cannot be read, has several planes or real colours, or holds NaN or infinite values.
     """
-    image = _grey(_pixels(path))
+    image = read_channels(path)
     if image.ndim == 3 and image.shape[2] in (3, 4):
         raise HarnessError(
             f"{path}: has colours; save the channel that shows the nuclei as a grey image (Fiji: Image > Color > Split Channels)"
@@ -64,6 +64,11 @@ def read_image(path: Path) -> np.ndarray:
     if image.dtype.kind == "f" and not np.isfinite(image).all():
         raise HarnessError(f"{path}: holds NaN or infinite values; replace them before using the image")
     return image
+
+
+def read_channels(path: Path) -> np.ndarray:
+    """Read an image as it is: (H, W) where it is grey, also if saved in colour, (H, W, 3 or 4) where it has real colours."""
+    return _grey(_pixels(path))
 
 
 def read_nuclei(path: Path) -> np.ndarray:
@@ -109,9 +114,9 @@ def _nuclei_of_folder(folder: Path) -> np.ndarray:
     files = image_files(folder)
     if not files:
         raise HarnessError(f"{folder}: holds no TIFF or PNG; put one binary image per nucleus there")
-    nuclei = np.zeros(_binary(files[0]).shape, np.int32)
+    nuclei = np.zeros(read_binary(files[0]).shape, np.int32)
     for id_, path in enumerate(files, start=1):
-        nucleus = _binary(path)
+        nucleus = read_binary(path)
         if nucleus.shape != nuclei.shape:
             raise HarnessError(
                 f"{path}: is {size(nucleus.shape)}, but {files[0].name} {size(nuclei.shape)}; "
@@ -121,7 +126,8 @@ def _nuclei_of_folder(folder: Path) -> np.ndarray:
     return renumber(nuclei)
 
 
-def _binary(path: Path) -> np.ndarray:
+def read_binary(path: Path) -> np.ndarray:
+    """Read the mask of a single nucleus: bool, (H, W); a HarnessError where the file holds more than two values."""
     mask = _grey(_pixels(path))
     if mask.ndim != 2 or len(np.unique(mask[mask != 0])) > 1:
         raise HarnessError(f"{path}: is no binary image; a folder of masks holds one nucleus per file")

@@ -37,6 +37,7 @@ SERVERS = ("http://", "https://")
 DATABASES = ("postgresql", "mysql", "mssql")
 TAG = "harness."
 OF_SEEDS = f"tags.`{TAG}spec_hash` != ''"  # in MLflow's search: the runs of seeds, not those of rows
+LEARNED_ON = f"{TAG}learned_on"  # of a run whose network was trained on another data set: its name
 PARENT = "mlflow.parentRunId"
 DESCRIPTION = "mlflow.note.content"
 KIND = {"mlflow.experimentKind": "custom_model_development"}  # else MLflow's pages guess
@@ -232,7 +233,7 @@ def _new_row_run(spec: Spec) -> str:
     started_by = mlflow.active_run()
     experiment = started_by.info.experiment_id if started_by else _experiment(f"{spec.dataset}-{spec.profile}")
     tags = _tags(spec, ("row", "profile", "dataset", "labels", "method", "digest", "row_hash"))
-    with mlflow.start_run(experiment_id=experiment, run_name=spec.row, nested=True, tags=tags) as run:
+    with mlflow.start_run(experiment_id=experiment, run_name=spec.called, nested=True, tags=tags) as run:
         mlflow.log_params({key: value for key, value in _flat(spec).items() if key != "seed"})
         _log_data(spec)
         return run.info.run_id
@@ -271,7 +272,7 @@ def _over_seeds(name: str, values: list[float]) -> dict[str, float]:
 
 
 @contextmanager
-def record(spec: Spec, parent: str) -> Iterator[mlflow.ActiveRun]:
+def record(spec: Spec, parent: str, given: Run | None = None) -> Iterator[mlflow.ActiveRun]:
     """Open the run of a spec, the one that was interrupted if there is one; it ends finished or failed.
 
     Parameters
@@ -279,6 +280,8 @@ def record(spec: Spec, parent: str) -> Iterator[mlflow.ActiveRun]:
     spec : harness.experiment.spec.Spec
     parent : str
         Id of the row's run, see `row_run`.
+    given : Run, optional
+        Of another row: the one whose network this one takes.
 
     Yields
     ------
@@ -287,11 +290,12 @@ def record(spec: Spec, parent: str) -> Iterator[mlflow.ActiveRun]:
     interrupted = find(spec, RESUMABLE)
     tags = _tags(spec, ("row", "seed", "profile", "dataset", "labels", "method", "digest"))
     tags |= {f"{TAG}spec_hash": spec.hash, PARENT: parent}
+    tags |= {f"{TAG}network_run": given.run_id} if given else {}
     tags |= {f"{TAG}{key}": value for key, value in machine().items()}
     where: dict[str, Any] = (
         {"run_id": interrupted.run_id} if interrupted else {"experiment_id": mlflow.get_run(parent).info.experiment_id}
     )  # the pages of MLflow nest within an experiment
-    with mlflow.start_run(**where, run_name=f"{spec.row} · seed {spec.seed}", nested=True, log_system_metrics=True) as run:
+    with mlflow.start_run(**where, run_name=f"{spec.called} · seed {spec.seed}", nested=True, log_system_metrics=True) as run:
         mlflow.set_tags(tags)
         known = mlflow.get_run(run.info.run_id).data.params  # MLflow refuses other values, of a folder that was moved
         mlflow.log_params({name: value for name, value in _flat(spec).items() if name not in known})
@@ -309,21 +313,26 @@ def record(spec: Spec, parent: str) -> Iterator[mlflow.ActiveRun]:
 
 def _tags(spec: Spec, names: tuple[str, ...]) -> dict[str, str]:
     """A title is what MLflow shows as a run's description."""
-    return {f"{TAG}{name}": str(getattr(spec, name)) for name in names} | {f"{TAG}version": __version__, DESCRIPTION: spec.title}
+    learned = {LEARNED_ON: spec.learned_on.dataset} if spec.learned_on else {}
+    said = {f"{TAG}version": __version__, DESCRIPTION: spec.title}
+    return {f"{TAG}{name}": str(getattr(spec, name)) for name in names} | said | learned
 
 
 def _flat(spec: Spec) -> dict:
     """Without what a row does not have: a classical one has no network and no schedule."""
     values: dict[str, object] = {}
-    for key, value in spec.model_dump(exclude_none=True, exclude={"title"}).items():
+    learned = {"learned_on": spec.learned_on.digest} if spec.learned_on else {}
+    for key, value in (spec.model_dump(exclude_none=True, exclude={"title", "parent", "learned_on"}) | learned).items():
         values |= {f"{key}.{name}": each for name, each in value.items()} if isinstance(value, dict) else {key: value}
+    if spec.parent:
+        values["parent"] = spec.parent.row
     return values
 
 
 def _log_data(spec: Spec) -> None:
     """MLflow's own digest of arrays is of their first 10,000 numbers; this one is of every file."""
     data = _data(spec)
-    context = "training, validation, test" if spec.method == "network" else "test"
+    context = "training, validation, test" if spec.method == "network" and not spec.learned_on else "test"
     try:
         mlflow.log_input(data, context=context)
     except MlflowException as error:
@@ -400,6 +409,12 @@ def add_files(run: Run, folder: Path, path: str) -> None:
     mlflow.MlflowClient().log_artifacts(run.run_id, str(folder), path)
 
 
+def mark(spec: Spec, name: str, text: str) -> None:
+    """Tag the runs of a spec, whenever they were made."""
+    for run in list(_tagged("spec_hash", spec.hashes())):
+        mlflow.MlflowClient().set_tag(run.info.run_id, f"{TAG}{name}", text)
+
+
 def log_model(model: "keras.Model", spec: Spec, image: "np.ndarray", val_loss: float) -> None:
     """Log a trained network so that `mlflow.pyfunc.load_model` gives a function of images, and register it by its row.
 
@@ -419,7 +434,7 @@ def log_model(model: "keras.Model", spec: Spec, image: "np.ndarray", val_loss: f
 
     # MLflow refuses every dtype but the signature's; objects of no shape are its way to let any array through.
     signature = ModelSignature(Schema([TensorSpec(np.dtype(object), (-1,))]), Schema([TensorSpec(np.dtype(np.int32), (-1, -1))]))
-    packages = ("keras", "tensorflow", "numpy", "scipy", "scikit-image")
+    packages = ("keras", "tensorflow", "numpy", "numba", "scipy")
     about = {key: str(getattr(spec, key)) for key in ("dataset", "profile", "seed", "labels", *ALIKE)} | {
         "val_loss": repr(val_loss)
     }
@@ -471,7 +486,7 @@ def load_network(uri: str) -> "keras.Model":
     Returns
     -------
     keras.Model
-        From (N, 512, 512, 1) normalised tiles to (N, 512, 512, 3) class probabilities; not compiled.
+        From (N, S, S, 1) normalised tiles to (N, S, S, 3) class probabilities; not compiled.
 
     Raises
     ------

@@ -25,6 +25,7 @@ def test_every_row_and_pair_with_what_is_needed(planned):
         if not line["refused"]:
             assert line["low"] < line["value"] < line["high"] and line["alone_low"] < line["alone_high"]
             assert line["more"] == max(0, line["fields"] - 6) and line["fields"] <= line["fields_alone"]
+            assert all(isinstance(line[name], int) for name in ("fields", "fields_alone", "more", "nuclei"))
     assert any(not line["refused"] for line in planned["rows"])
 
 

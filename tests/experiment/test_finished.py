@@ -96,6 +96,7 @@ def test_a_network_run_holds_spec_curves_model_and_predictions(runs):
 
     run = runs["network-consensus", 1]
     assert json.loads(tracking.artifact(run, "spec.json").read_text())["seed"] == 1
+    assert run.params["tile"] == "272", "fields of 240x270 px need no tiles of 512"
     history = pd.read_csv(tracking.artifact(run, "history.csv"))
     assert len(history) == 2 and (history["train_seconds"] < history["seconds"]).all()  # validation is not training
     assert len(mlflow.MlflowClient().get_metric_history(run.run_id, "val_loss")) == 2
@@ -106,7 +107,8 @@ def test_a_network_run_holds_spec_curves_model_and_predictions(runs):
         model for model in mlflow.search_logged_models([experiment], output_format="list") if model.source_run_id == run.run_id
     ]
     for uri in (run.run_id, f"runs:/{run.run_id}", model.model_uri):
-        assert tracking.load_network(uri).count_params() == unet(base=2, last=2).count_params()
+        network = tracking.load_network(uri)
+        assert network.count_params() == unet(base=2, last=2).count_params() and network.input_shape == (None, 272, 272, 1)
 
 
 def test_a_row_has_one_run_with_the_means_of_its_seeds_below_it(in_finished, fields, tiny, runs):

@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from harness.experiment.registry import CONTROL
 from harness.experiment.results import RowResults, read_all
 from harness.report.content import Content
-from harness.report.figures import fields, paper, scores
+from harness.report.figures import fields, paper, placed, scores
 from harness.report.figures.architecture import architecture
 from harness.report.figures.style import Picture, save
 from harness.report.markdown import escape
@@ -35,6 +36,15 @@ def draw_all(content: Content, folder: Path) -> list[Picture]:
                 "Pooled over the test set, mean over seeds; networks solid, classical rows dashed.",
             )
         )
+    if placed.references(content):
+        drawn.append(
+            save(
+                placed.placed(content),
+                folder / "placed.png",
+                "Rows between controls and ceiling",
+                "A dot per row with its 95 % interval; lines: the annotation spoilt in a known way, and a second annotation.",
+            )
+        )
     drawn += _of_the_paper(content, folder)
     history = read_all(content.results, "history.csv")
     if len(history):
@@ -47,7 +57,7 @@ def draw_all(content: Content, folder: Path) -> list[Picture]:
             )
         )
     for result in content.done if content.dataset.at_hand else ():
-        drawn += _of_row(result, content, folder)
+        drawn += _of_row(result, content, folder) if result.row.method != CONTROL else []
     return drawn
 
 
@@ -71,7 +81,7 @@ def _networks(content, folder):
     for base, last in dict.fromkeys(_widths(result, content.registry) for result in networks):
         drawn.append(
             save(
-                architecture(base, last),
+                architecture(base, last, content.tile),
                 folder / f"network-{base}-{last}.png",
                 f"The U-Net, base {base}, last {last} (the paper's Fig. 2)",
                 "Filters above the boxes, side of the feature maps in px below.",
