@@ -20,7 +20,7 @@ from harness.core.errors import HarnessError
 from harness.core.files import claimed, written
 from harness.core.label_images import write_label_image
 from harness.core.parallel import over_fields
-from harness.datasets import field_name, image_files
+from harness.datasets import NOT_TEXT, field_name, image_files, is_text
 from harness.datasets.dataset import sha256_of
 from harness.experiment.stages import versions_of
 
@@ -61,12 +61,15 @@ def images_in(images: Path) -> list[Path]:
     Raises
     ------
     HarnessError
-        No such folder, no image in it, or two images of the same stem.
+        No such folder, no image in it, a name that is not UTF-8, or two images of the same stem.
     """
     folder = Path(images).resolve()  # a worker may have another working folder
     files = image_files(folder) if folder.is_dir() else []
     if not files:
         raise HarnessError(f"{images}: not a folder with images; give one that holds TIFF or PNG files")
+    nameless = next((file for file in files if not is_text(file.name)), None)
+    if nameless:
+        raise HarnessError(f"{nameless}: {NOT_TEXT}")
     stems = Counter(field_name(file.name) for file in files)
     twice = sorted(stem for stem, count in stems.items() if count > 1)
     if twice:

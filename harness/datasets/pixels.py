@@ -1,15 +1,22 @@
 """Images and nuclei of single files, in the forms in which people store them."""
 
+import warnings
+from math import prod
 from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
+import psutil
 import tifffile
+from PIL import Image
 from skimage.measure import label
 
 from harness.core.errors import HarnessError
 from harness.core.label_images import renumber
 
+NOT_TEXT = "its name is not UTF-8; rename it"
+HOLDS = 2000  # bytes of pixels to a byte of a file; deflate and LZW reach 1,000 and 1,400, on one value alone
+WORK = 40  # bytes of memory to a pixel, of its label image at the least
 ENDINGS = (".ome.tiff", ".ome.tif", ".tiff", ".tif", ".png")
 
 
@@ -27,6 +34,11 @@ def image_files(folder: Path) -> list[Path]:
 def is_image_file(path: Path) -> bool:
     """Whether a path is a file that by its name is a TIFF, OME-TIFF or PNG; hidden ones are not."""
     return path.is_file() and path.name.lower().endswith(ENDINGS) and not path.name.startswith(".")
+
+
+def is_text(name: str) -> bool:
+    """Whether a file's name is UTF-8; tables and manifests hold no other."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace") == name
 
 
 def size(shape: tuple[int, ...]) -> str:
@@ -93,7 +105,7 @@ def read_nuclei(path: Path) -> np.ndarray:
         return label(mask[..., 0]).astype(np.int32)
     if mask.ndim != 2:
         raise HarnessError(f"{path}: is no label image and no colouring in red; save one integer per nucleus")
-    if mask.dtype.kind == "f":
+    if mask.dtype.kind not in "uib":
         raise HarnessError(f"{path}: is a mask of {mask.dtype} values; save one integer per nucleus")
     if mask.min() < 0:
         raise HarnessError(f"{path}: is a mask with negative values; save 0 for background and ids from 1")
@@ -141,6 +153,8 @@ def _grey(pixels: np.ndarray) -> np.ndarray:
 def _pixels(path: Path) -> np.ndarray:
     try:
         pixels = _png(path) if path.suffix.lower() == ".png" else _tiff(path)
+    except HarnessError:
+        raise
     except FileNotFoundError:
         raise HarnessError(f"{path}: there is no such file; check the folder") from None
     except Exception as error:  # decoders raise anything from OSError to struct.error
@@ -153,12 +167,35 @@ def _pixels(path: Path) -> np.ndarray:
     return pixels
 
 
+def _check_size(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Before memory is asked for: what a file says of its size may be wrong, and a size may be too large for this machine."""
+    pixels = prod(shape)
+    if pixels * dtype.itemsize > HOLDS * path.stat().st_size:
+        raise HarnessError(
+            f"{path}: says it is of {size(shape)}, more than its {path.stat().st_size} bytes can hold; "
+            "replace the file or take it out of the data set"
+        )
+    free = psutil.virtual_memory().available
+    if pixels * WORK > free:
+        raise HarnessError(
+            f"{path}: {size(shape)} take {pixels * WORK / 1e9:.1f} GB to work on, and {free / 1e9:.1f} GB are free; "
+            "cut it into smaller images"
+        )
+
+
 def _png(path: Path) -> np.ndarray:
-    pixels = iio.imread(path, plugin="pillow")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # of sizes that are checked here
+        there = iio.improps(path, plugin="pillow")
+        _check_size(path, there.shape, there.dtype)
+        pixels = iio.imread(path, plugin="pillow")
     return pixels[..., 0] if pixels.shape[2:] == (2,) else pixels  # grey with opacity
 
 
 def _tiff(path: Path) -> np.ndarray:
+    with tifffile.TiffFile(path) as file:
+        for series in file.series[:1]:
+            _check_size(path, series.shape, series.dtype or np.dtype(bool))
     try:
         return tifffile.imread(path)
     except ValueError as error:
