@@ -85,7 +85,8 @@ def run_all(
             yield outcome
     except BaseException:
         for parent in parents.values():
-            tracking.summarise(parent)
+            with suppress(Exception):  # what has failed, or who has stopped it, is to be heard
+                tracking.summarise(parent)
         raise
 
 

@@ -1,6 +1,7 @@
 """What the commands do with rows: a registry, a data set, a profile and a tracking store, checked before anything is run."""
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -63,8 +64,11 @@ class Session:
         parent = tracking.row_run(spec)
         try:
             run_id = runner.run(spec, self.dataset, lambda *_, **__: None, parent)
-        finally:
-            tracking.summarise(parent)
+        except BaseException:
+            with suppress(Exception):  # what has failed is to be heard
+                tracking.summarise(parent)
+            raise
+        tracking.summarise(parent)
         return tracking.get(run_id)
 
     def _keep_splits(self) -> None:
