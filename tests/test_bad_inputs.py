@@ -409,7 +409,7 @@ ARGUMENTS = (
     ("label", "consensus", "images", "out", "--refine", "magic"),
     ("label", "consensus", "images", "out", "--set", "a"),
     ("label", "consensus", "images", "out", "--set", "=1"),
-    ("label", "consensus", "images", "out", "--export-pipeline", "nowhere/../file/x.cppipe"),
+    ("label", "consensus", "images", "out", "--export-pipeline", "file/x.cppipe"),
     ("segment", "nothing", "images", "out"),
     ("segment", "models:/nothing/1", "images", "out"),
     ("segment", "models:/", "images", "out"),

@@ -114,7 +114,7 @@ def _outcome(spec, dataset, say, parent):
     except HarnessError as error:
         return Outcome(spec, str(error), refused=True)
     except Exception as error:  # noqa: BLE001  one run's fault must not end the others
-        return Outcome(spec, f"failed: {type(error).__name__}: {error}")
+        return Outcome(spec, tracking.without_password(f"failed: {type(error).__name__}: {error}"))
     return Outcome(spec)
 
 

@@ -278,7 +278,7 @@ def record(spec: Spec, parent: str) -> Iterator[mlflow.ActiveRun]:
                 mlflow.delete_tag(f"{TAG}failure")
         except BaseException as error:
             with suppress(MlflowException):  # the store may be what has failed
-                mlflow.set_tag(f"{TAG}failure", f"{type(error).__name__}: {error}"[:500])
+                mlflow.set_tag(f"{TAG}failure", without_password(f"{type(error).__name__}: {error}")[:500])
             raise
 
 
