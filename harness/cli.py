@@ -325,13 +325,19 @@ def segment(
     redo: Redo = False,
     workers: Annotated[int, typer.Option(min=1, help="processes, each with the network in its memory")] = 1,
     scheduler: Scheduler = None,
+    review: Annotated[bool, typer.Option("--review", help="draw the nuclei the network is least certain of: review.png")] = False,
 ) -> None:
     """Find the nuclei of new images with a trained network; goes on where it was stopped."""
     from harness.apps.segmenting import segment_files
     from harness.experiment import tracking
 
     job = segment_files(model, tracking.connect(tracking_uri), images, out, redo, workers=workers, scheduler=scheduler)
-    raise typer.Exit(_work_through(model, *job))
+    code = _work_through(model, *job)
+    if review:
+        from harness.apps.reviewing import write_sheet
+
+        console.print(f"wrote {write_sheet(images, out)}")
+    raise typer.Exit(code)
 
 
 def _work_through(what, total, there, done):
@@ -491,7 +497,9 @@ def _show(frame: "pd.DataFrame", title: str = "") -> None:
 
 @app.command()
 def bench(
-    parts: Annotated[list[str] | None, typer.Argument(help="classical, scoring, train, infer; all when left out")] = None,
+    parts: Annotated[
+        list[str] | None, typer.Argument(help="classical, scoring, train, infer, segment; all when left out")
+    ] = None,
     dataset: Dataset = "synthetic",
     data_dir: DataDir = None,
     fields: Annotated[int, typer.Option(min=1, help="test fields that are timed")] = 5,
@@ -518,6 +526,7 @@ def bench(
         "scoring": lambda: timing.time_scoring(data(), fields),
         "train": timing.time_training,
         "infer": timing.time_inference,
+        "segment": lambda: timing.time_segmenting(data(), fields),
     }
     measured = [line for part in parts or timing.PARTS for line in measure[part]()]
     if as_json:

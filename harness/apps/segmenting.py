@@ -16,8 +16,9 @@ from harness.core.files import whole
 from harness.datasets import read_image
 from harness.method.postprocess import nuclei_from_class_map
 from harness.network.start import load_backend
+from harness.scoring.doubt import sharpness
 
-STAGES = ("tiles", "windows", "postprocess")
+STAGES = ("tiles", "windows", "postprocess", "doubt")
 THREADS = 2  # images in work: one is read, post-processed and written while the network computes another
 _computing = Lock()
 COLUMNS = {
@@ -29,6 +30,7 @@ COLUMNS = {
     "intensity_min": "intensity_min",
     "intensity_max": "intensity_max",
 }
+CERTAINTY = ("confidence", "edge")
 
 
 def segment_files(model: str, store: str, images: Path, out: Path, redo: bool = False, **where: Any) -> Job:
@@ -94,15 +96,15 @@ def _segment(model: str, store: str, precision: str, file: Path) -> Made:
     nuclei = nuclei_from_class_map(seen.classes)
 
     def write_table(base: Path) -> None:
-        table = properties(nuclei, image).assign(image=base.name)
+        table = properties(nuclei, image, seen.nucleus).assign(image=base.name)
         with whole(base.with_name(f"{base.name}.csv")) as partial_file:
-            table.to_csv(partial_file, index=False, columns=["image", *COLUMNS.values()])
+            table.to_csv(partial_file, index=False, columns=["image", *COLUMNS.values(), *CERTAINTY])
 
     return nuclei, write_table
 
 
-def properties(nuclei: np.ndarray, image: np.ndarray) -> pd.DataFrame:
-    """Measure the nuclei of a field with scikit-image's region properties.
+def properties(nuclei: np.ndarray, image: np.ndarray, probability: np.ndarray) -> pd.DataFrame:
+    """Measure the nuclei of a field, with scikit-image's region properties, and how certain they are.
 
     Parameters
     ----------
@@ -110,12 +112,22 @@ def properties(nuclei: np.ndarray, image: np.ndarray) -> pd.DataFrame:
         Label image.
     image : (H, W) ndarray
         Intensities as stored.
+    probability : (H, W) ndarray
+        Of class nucleus, as the network sees it.
 
     Returns
     -------
     DataFrame
-        One line per nucleus: label, area (px), y and x of the centroid (px, from 0 at the first row and column), and
-        the mean, smallest and largest intensity.
+        One line per nucleus: label, area (px), y and x of the centroid (px, from 0 at the first row and column), the mean,
+        smallest and largest intensity; confidence, the mean of `probability` over its pixels; and edge, see
+        `harness.scoring.doubt.sharpness`, in 1/px.
     """
     wanted = ("label", "num_pixels", "centroid", "intensity_mean", "intensity_min", "intensity_max")
-    return pd.DataFrame(regionprops_table(nuclei, image, properties=wanted)).rename(columns=COLUMNS)
+    measured = pd.DataFrame(regionprops_table(nuclei, image, properties=wanted)).rename(columns=COLUMNS)
+    certain = regionprops_table(nuclei, probability, properties=(), extra_properties=(confidence,))
+    return measured.assign(confidence=certain["confidence"].round(4), edge=sharpness(nuclei, image).round(4))
+
+
+def confidence(mask: np.ndarray, probability: np.ndarray) -> float:
+    """Mean over the pixels of a nucleus; scikit-image hands over their box."""
+    return float(probability[mask].mean(dtype=np.float64))

@@ -262,7 +262,7 @@ def sensitivity_counts(y_true: np.ndarray, y_pred: np.ndarray) -> dict[Protocol,
     """`match` under every erosion and smallest nucleus."""
     inner = _off_edge(y_true, y_pred)
     areas = [np.bincount(labels.ravel(), minlength=1)[1:] for labels in inner]
-    levels = {erosion: _levels(*inner, erosion) for erosion in EROSIONS}
+    levels = {erosion: _levels(inner[0], inner[1], erosion) for erosion in EROSIONS}
     counts: dict[Protocol, Counts] = {}
     for smallest in SMALLEST:
         annotated, predicted = (int((of_side >= max(smallest, 1)).sum()) for of_side in areas)
