@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from harness import __version__
+from harness import __version__, api
 from harness.core.errors import HarnessError
 from harness.core.signals import Stopped, ended_in_order
 
@@ -29,8 +29,10 @@ app = typer.Typer(
 )
 console, errors = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
 
-Dataset = Annotated[str, typer.Option(help="synthetic, bbbc039, or a folder with images/ and masks/")]
-DataDir = Annotated[Path | None, typer.Option(envvar="HARNESS_DATA_DIR", help="an unpacked copy of BBBC039")]
+Dataset = Annotated[
+    str, typer.Option(help="synthetic, bbbc039, frames of BBBC038 as bbbc038-256x256, or a folder with images/ and masks/")
+]
+DataDir = Annotated[Path | None, typer.Option(envvar="HARNESS_DATA_DIR", help="an unpacked copy of BBBC039 or BBBC038")]
 ProfileName = Annotated[
     str | None,
     typer.Option(
@@ -51,7 +53,18 @@ Workers = Annotated[int, typer.Option(min=1, help="rows x seeds done side by sid
 Scheduler = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="of a Dask scheduler, for example tcp://host:8786; its workers do the work")
 ]
+Contaminated = Annotated[
+    bool, typer.Option("--allow-contaminated", help="run although test fields are in training or validation, and mark the runs")
+]
 Redo = Annotated[bool, typer.Option("--redo", help="make again what was made otherwise, of other images or nobody knows how")]
+Channel = Annotated[
+    str | None, typer.Option(help="of images with several channels or planes: the one with the nuclei, number from 0 or name")
+]
+Export = Annotated[
+    list[str] | None,
+    typer.Option("--export", metavar="FORMAT", help="write it also for imagej, qupath, ome-zarr or napari; repeatable"),
+]
+IMAGES = "folder of TIFF, PNG or OME-Zarr images, also in folders below it; or a pattern in quotes"
 AsJson = Annotated[bool, typer.Option("--json", help="for scripts")]
 
 
@@ -84,11 +97,12 @@ def reproduce(
     predictions: Predictions = False,
     workers: Workers = 1,
     scheduler: Scheduler = None,
+    allow_contaminated: Contaminated = False,
 ) -> None:
     """Run every row of the registry and write the report: the main job."""
     session = _session(dataset, data_dir, profile, tracking_uri, file)
-    with _suite():
-        code = _run(session, list(session.registry.rows), seed, workers, scheduler)
+    with _suite("reproduce", session):
+        code = _run(session, [], seed, workers, scheduler, contaminated=allow_contaminated)
         _report(session, out, predictions=predictions)
     raise typer.Exit(code)
 
@@ -104,11 +118,17 @@ def run(
     file: File = None,
     workers: Workers = 1,
     scheduler: Scheduler = None,
+    learned_on: Annotated[
+        str | None, typer.Option(metavar="DATASET", help="score networks that learned on this data set, trained there if need be")
+    ] = None,
+    learned_on_dir: Annotated[Path | None, typer.Option(help="its --data-dir, where it is another")] = None,
+    allow_contaminated: Contaminated = False,
 ) -> None:
     """Run some rows; a run that is there already is not done again, an interrupted one goes on."""
     session = _session(dataset, data_dir, profile, tracking_uri, file)
-    with _suite():
-        code = _run(session, rows, seed, workers, scheduler)
+    teacher = _session(learned_on, learned_on_dir or data_dir, session.profile, tracking_uri, file) if learned_on else None
+    with _suite("run", session):
+        code = _run(session, rows, seed, workers, scheduler, teacher, allow_contaminated)
     raise typer.Exit(code)
 
 
@@ -122,10 +142,17 @@ def report(
     out: Out = Path("report"),
     predictions: Predictions = False,
     recompute: Annotated[bool, typer.Option("--recompute", help="score the stored predictions again")] = False,
+    controls: Annotated[
+        bool,
+        typer.Option("--controls", help="with rows of the annotation itself, shifted, dilated, merged and empty; scored once"),
+    ] = False,
 ) -> None:
     """Write the tables and figures of the runs that are in the tracking store."""
-    session = _session(dataset, data_dir, profile, tracking_uri, file)
-    with _suite():
+    session = _reading(dataset, data_dir, profile, tracking_uri, file)
+    with _suite("report", session):
+        if controls:
+            with _lines() as say:
+                session = session.with_controls(say)
         _report(session, out, recompute=recompute, predictions=predictions)
 
 
@@ -133,6 +160,7 @@ def report(
 def score(
     name: Annotated[str, typer.Argument(help="what the row is called, for example cellpose")],
     predictions: Annotated[Path, typer.Argument(help="folder of label images, one per test field and named like it")],
+    ceiling: Annotated[bool, typer.Option("--ceiling", help="they are a second annotation: how far any row can come")] = False,
     dataset: Dataset = "synthetic",
     data_dir: DataDir = None,
     tracking_uri: TrackingUri = None,
@@ -142,11 +170,12 @@ def score(
     """Score label images that any tool made, and put them into the tables as an external row."""
     from harness.scoring.names import TABLES
 
-    run = _session(dataset, data_dir, None, tracking_uri, file).score(name, predictions)
+    method = "ceiling" if ceiling else "external"
+    run = _session(dataset, data_dir, None, tracking_uri, file).score(name, predictions, method)
     if as_json:
         print(json.dumps({"row": run.row, "run_id": run.run_id, "dataset": run.dataset, "metrics": run.metrics}, indent=1))
         return
-    table = Table("metric", "value", title=f"{name}, external, on the test fields of {run.dataset}", box=None)
+    table = Table("metric", "value", title=f"{name}, {method}, on the test fields of {run.dataset}", box=None)
     for metric in TABLES:
         table.add_row(metric, f"{run.metrics[metric]:.4f}" if metric in run.metrics else "undefined")
     console.print(table)
@@ -162,7 +191,7 @@ def list_rows(
     as_json: AsJson = False,
 ) -> None:
     """Every row of the registry with the state of its runs."""
-    session = _session(dataset, data_dir, profile, tracking_uri, file)
+    session = _reading(dataset, data_dir, profile, tracking_uri, file)
     results = session.results()
     if as_json:
         print(
@@ -222,7 +251,9 @@ def _definition(spec, dataset, registry):
         "row": spec.row,
         "labels": spec.labels,
         "settings": _listed(spec.source.settings | spec.settings),
+        "refined": _steps(spec.refine) or "no",
         "method": f"{spec.method}: {method}",
+        "tile": f"{spec.tile}x{spec.tile} px",
     }
     if spec.method == "network":
         lines |= {
@@ -230,6 +261,10 @@ def _definition(spec, dataset, registry):
             "schedule": f"profile {spec.profile}: {_listed(spec.schedule.model_dump())}",
             "seed": str(spec.seed),
         }
+    if spec.parent:
+        lines["needs"] = f"the network of {spec.parent.row}"
+    if spec.refine_prediction:
+        lines["prediction refined"] = _steps(spec.refine_prediction)
     fields = ", ".join(f"{len(names)} {split}" for split, names in dataset.splits.items())
     return lines | {
         "data set": f"{spec.dataset}: {fields} fields",
@@ -240,18 +275,38 @@ def _definition(spec, dataset, registry):
     }
 
 
+def _steps(steps: list[dict]) -> str:
+    return "; ".join(_listed(step) for step in steps)
+
+
 def _listed(values: dict) -> str:
     """A setting of None is left to the method."""
     return ", ".join(f"{name} {value}" for name, value in values.items() if value is not None) or "none"
 
 
 @app.command()
-def data(dataset: Dataset = "synthetic", data_dir: DataDir = None, file: File = None, as_json: AsJson = False) -> None:
-    """What a data set holds and which rows lack something. Refuses one that is incomplete, altered or wrong."""
-    from harness.datasets import is_data_folder, open_dataset, problems, summary, unused
+def data(
+    dataset: Dataset = "synthetic",
+    data_dir: DataDir = None,
+    file: File = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DATASET", help="another data set, in which fields of this one are looked for; repeatable"),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What a data set holds, which of its fields stand elsewhere too, and which rows lack something.
+
+    Refuses one that is incomplete, altered or wrong.
+    """
+    from harness.datasets import contamination, faults, is_bbbc038, is_data_folder, open_dataset, problems, summary, unused
     from harness.experiment.registry import load_registry, unavailable
 
+    if dataset == "bbbc038":
+        _show_groups(data_dir, as_json)
+        return
     wrong = problems(Path(dataset)) if is_data_folder(dataset) else []
+    wrong += faults(open_dataset(dataset, data_dir)) if is_bbbc038(dataset) else []
     for line in wrong:
         errors.print(f"[red]harness:[/red] {escape(line)}")
     if wrong:
@@ -261,6 +316,9 @@ def data(dataset: Dataset = "synthetic", data_dir: DataDir = None, file: File = 
         "unused": unused(Path(dataset)) if is_data_folder(dataset) else [],
         "not_available": unavailable(registry, opened),
     }
+    shared = [*contamination.within(opened), *contamination.known(opened)]
+    shared += [each for other in against or [] for each in contamination.against(opened, open_dataset(other, data_dir))]
+    found["shared"] = [each._asdict() for each in shared]
     if as_json:
         print(json.dumps(found, indent=1))
         return
@@ -275,14 +333,31 @@ def data(dataset: Dataset = "synthetic", data_dir: DataDir = None, file: File = 
     console.print(table)
     if found["unused"]:
         console.print(f"in no split list, so not used: {', '.join(found['unused'])}")
+    for each in shared:
+        console.print(escape(f"{each} show the same place, {each.spots} spots in common"))
     for row, why in found["not_available"].items():
         console.print(f"{row}: not available, {escape(why)}")
+
+
+def _show_groups(data_dir, as_json):
+    """BBBC038's frames by size and kind: each group of fluorescence frames is a data set."""
+    from harness.datasets import groups
+
+    found = groups(data_dir)
+    if as_json:
+        print(json.dumps({"name": "bbbc038", "groups": found}, indent=1))
+        return
+    table = Table("frames of", "kind", "frames", "--dataset", box=None)
+    for group in found:
+        height, width = group["size"]
+        table.add_row(f"{height}x{width} px", group["kind"], str(group["frames"]), group["dataset"] or "not used")
+    console.print(table)
 
 
 @app.command()
 def label(
     source: Annotated[str, typer.Argument(help="cellprofiler:<seeds>/<lines> or consensus")],
-    images: Annotated[Path | None, typer.Argument(help="folder of TIFF or PNG images")] = None,
+    images: Annotated[Path | None, typer.Argument(help=IMAGES)] = None,
     out: Annotated[Path | None, typer.Argument(help="folder of the label images, one .tif per image")] = None,
     set_: Annotated[
         list[str] | None,
@@ -290,9 +365,18 @@ def label(
             "--set", metavar="KEY=VALUE", help="a setting of the source that differs, for example min_diameter=15; repeatable"
         ),
     ] = None,
-    refine: Annotated[
-        list[str] | None, typer.Option(help="a step that the labels go through: half-contrast, ignore-discarded; repeatable")
+    diameter: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|MIN,MAX", help="of nuclei in px, as --set min_diameter and max_diameter; auto: told from the images"
+        ),
     ] = None,
+    refine: Annotated[
+        list[str] | None,
+        typer.Option(help="a step that the labels go through: half-contrast, declump, restore-clumps; repeatable"),
+    ] = None,
+    channel: Channel = None,
+    export_as: Export = None,
     redo: Redo = False,
     workers: Annotated[int | None, typer.Option(min=1, help="processes; all cores when left out")] = None,
     scheduler: Scheduler = None,
@@ -302,26 +386,34 @@ def label(
     ] = None,
 ) -> None:
     """Make label images of a folder of images; goes on where it was stopped."""
-    from harness.apps.labelling import label_files, write_pipeline
+    from harness.apps.labelling import fitted_to, label_files, write_pipeline
     from harness.sources import open_source
 
-    labels = open_source(source, _settings(set_ or []), refine or [])
+    labels = open_source(source, _settings([*(set_ or []), *_diameters(diameter)]), refine or [])
+    if images:
+        labels = _said_to_fit(labels, fitted_to(labels, images, out, channel))
     if export_pipeline:
         write_pipeline(labels, export_pipeline)
         console.print(f"wrote {export_pipeline}")
         return
     if not images or not out:
         raise HarnessError("label needs IMAGES and OUT; for example: harness label consensus images labels")
-    job = label_files(labels, images, out, redo, workers=workers, scheduler=scheduler)
+    how = {"formats": tuple(export_as or ()), "workers": workers, "scheduler": scheduler}
+    job = label_files(labels, images, out, redo, channel, **how)
     raise typer.Exit(_work_through(source, *job))
 
 
 @app.command()
 def segment(
     model: Annotated[str, typer.Argument(help="id of a run with a trained network, or models:/NAME/VERSION")],
-    images: Annotated[Path, typer.Argument(help="folder of TIFF or PNG images")],
+    images: Annotated[Path, typer.Argument(help=IMAGES)],
     out: Annotated[Path, typer.Argument(help="folder of the label images and tables, a .tif and a .csv per image")],
     tracking_uri: TrackingUri = None,
+    refine: Annotated[
+        list[str] | None, typer.Option(help="a step that the nuclei go through: half-contrast, declump; repeatable")
+    ] = None,
+    channel: Channel = None,
+    export_as: Export = None,
     redo: Redo = False,
     workers: Annotated[int, typer.Option(min=1, help="processes, each with the network in its memory")] = 1,
     scheduler: Scheduler = None,
@@ -331,13 +423,42 @@ def segment(
     from harness.apps.segmenting import segment_files
     from harness.experiment import tracking
 
-    job = segment_files(model, tracking.connect(tracking_uri), images, out, redo, workers=workers, scheduler=scheduler)
+    how = {"formats": tuple(export_as or ()), "workers": workers, "scheduler": scheduler}
+    job = segment_files(model, tracking.connect(tracking_uri), images, out, redo, channel, refine or [], **how)
     code = _work_through(model, *job)
     if review:
         from harness.apps.reviewing import write_sheet
 
-        console.print(f"wrote {write_sheet(images, out)}")
+        console.print(f"wrote {write_sheet(images, out, channel)}")
     raise typer.Exit(code)
+
+
+@app.command()
+def export(
+    what: Annotated[
+        str, typer.Argument(help="folder of label images, id of a run with predictions, or a network: models:/NAME/VERSION")
+    ],
+    out: Annotated[Path, typer.Argument(help="folder of the files; of a network, a .zip")],
+    format_: Annotated[
+        list[str] | None, typer.Option("--format", help="of label images: imagej, qupath, ome-zarr or napari; repeatable")
+    ] = None,
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Write label images or predictions for other programs, or a network as a bioimage.io package."""
+    from harness.apps import exporting
+
+    if Path(what).is_dir():
+        count = exporting.export_label_images(Path(what), out, tuple(format_ or ()))
+    else:
+        from harness.experiment import tracking
+
+        tracking.connect(tracking_uri)
+        if what.startswith(("models:/", "runs:/")):
+            exporting.export_network(what, out)
+            console.print(f"wrote {out}")
+            return
+        count = exporting.export_predictions(what, out, tuple(format_ or ()))
+    console.print(f"{count} label image{'s' * (count != 1)} exported to {out}")
 
 
 def _work_through(what, total, there, done):
@@ -389,6 +510,24 @@ def _settings(pairs: list[str]) -> dict:
     return settings
 
 
+def _diameters(text):
+    """`--diameter` as pairs of `--set`."""
+    if text is None:
+        return []
+    low, comma, high = text.partition(",")
+    if text != "auto" and not comma:
+        raise HarnessError(f"--diameter {text}: expected auto, or MIN,MAX in px; for example --diameter 10,50")
+    return [f"min_diameter={low}", f"max_diameter={high or low}"]
+
+
+def _said_to_fit(before, labels):
+    """The source, after a line about the settings that were told from the images."""
+    told = [f"{name} {value}" for name, value in labels.settings.items() if value != before.settings[name]]
+    if told:
+        console.print(f"told from the images: {', '.join(told)}")
+    return labels
+
+
 @app.command()
 def compare(
     rows: Annotated[list[str] | None, typer.Argument(help="row ids, two at least; see harness list")] = None,
@@ -407,7 +546,7 @@ def compare(
 
     if not rows and not all_:
         raise HarnessError("compare needs two rows or more, or --all; for example: harness compare --all")
-    results = _session(dataset, data_dir, profile, tracking_uri, file).results()
+    results = _reading(dataset, data_dir, profile, tracking_uri, file).results()
     found = [comparing.compare_rows(results, rows or [], name) for name in metric or ["jaccard_equal"]]
     for each in found:
         comparing.log(each, results)
@@ -441,7 +580,7 @@ def budget(
     """How many fields to annotate, and which: from the annotated test fields and any number of others."""
     from harness.apps import budget as planning
 
-    session = _session(dataset, data_dir, profile, tracking_uri, file)
+    session = _reading(dataset, data_dir, profile, tracking_uri, file)
     found = planning.plan(session.dataset, session.results(), rows or [], metric, _aside, half_width, power, next_)
     if out:
         planning.write(found, out)
@@ -469,7 +608,7 @@ def triage(
     """Which labels to correct first, told without annotation; with --out, as label images ready for an editor."""
     from harness.apps import triage as doubting
 
-    session = _session(dataset, data_dir, profile, tracking_uri, file)
+    session = _reading(dataset, data_dir, profile, tracking_uri, file)
     found = doubting.judge(session.dataset, session.results(), row, _aside)
     if out:
         doubting.write(found, session.dataset, out, fields)
@@ -547,8 +686,8 @@ def ui(tracking_uri: TrackingUri = None, port: Annotated[int, typer.Option(help=
     uri = tracking.connect(tracking_uri)
     server = uri if uri.startswith(tracking.SERVERS) else f"http://127.0.0.1:{port}"
     console.print(
-        f"{server}/#/experiments: choose 'Model training' at the top left, then an experiment, "
-        "DATASET-PROFILE; its runs are the rows, with their seeds folded up below them"
+        f"{server.rstrip('/')}/#/experiments?workflowType=machine_learning: choose an experiment, DATASET-PROFILE; "
+        "its runs are the rows, with their seeds folded up below them"
     )
     if server == uri:
         return  # it serves the pages itself
@@ -584,35 +723,34 @@ def _lines() -> Iterator[Callable[..., None]]:
 
 
 def _session(dataset, data_dir, profile, tracking_uri, file):
-    from harness.experiment.session import connect, prepare
-
-    return connect(prepare(dataset, data_dir, profile, file), tracking_uri)
+    return api.open_dataset(dataset, data_dir, profile, file, tracking_uri)
 
 
-def _suite():
+def _reading(dataset, data_dir, profile, tracking_uri, file):
+    return api.open_dataset(dataset, data_dir, profile, file, tracking_uri, to_run=False)
+
+
+def _suite(command, session):
     """Within it, what is done belongs to the run of `mlflow run`, if that started this program."""
     from harness.experiment import tracking
 
-    return tracking.suite()
+    return tracking.suite(f"{command} · {session.dataset.name} · {session.profile}")
 
 
-def _run(session, rows, seeds, workers, scheduler):
+def _run(session, rows, seeds, workers, scheduler, learned_on=None, contaminated=False):
     """Run rows x seeds and show how it goes; returns the exit code."""
-    code = 0
     with _lines() as say:
-        for outcome in session.run(rows, seeds or [0], say, workers, scheduler):
-            if outcome.failure:
-                errors.print(f"[red]harness:[/red] {outcome.spec.name}: {escape(outcome.failure)}")
-                code = 2 if outcome.refused else code or 1
-    return code
+        outcomes = api.run(session, rows, seeds or [0], say, _ended, workers, scheduler, learned_on, contaminated)
+    return max((2 if outcome.refused else 1 for outcome in outcomes if outcome.failure), default=0)
+
+
+def _ended(outcome):
+    if outcome.failure:
+        errors.print(f"[red]harness:[/red] {outcome.spec.name}: {escape(outcome.failure)}")
 
 
 def _report(session, out, **options):
-    from harness import report
-    from harness.experiment import tracking
-
-    report.write(session.registry, session.spec, session.dataset, session.profile, session.runs(), out, **options)
-    tracking.log_report(out)
+    api.write_report(session, out, **options)
     console.print(f"wrote {out / 'report.md'}")
 
 

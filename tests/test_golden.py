@@ -108,7 +108,7 @@ def windows(folder):
         return 1 / (1 + (batch - np.array([-0.6, 0.4, 1.2], np.float32)) ** 2)
 
     for largest in (2**20, 130**2):
-        seen = inference.predict_windows(SimpleNamespace(predict_on_batch=levels), FIELD[0][:, :340], largest)
+        seen = inference.predict_windows(SimpleNamespace(predict_on_batch=levels), FIELD[0][:, :340], largest=largest)
         yield from (seen.classes, seen.nucleus.astype(float).round(1))
 
 
@@ -130,7 +130,7 @@ def nuclei_in_doubt(folder):
 STAGES = {
     "datasets": (datasets, 1, "266b7b55240380df"),
     "classical": (classical, 1, "aed427048d3dbef0"),
-    "refinements": (refinements, 1, "b94b734dd458c1e3"),
+    "refinements": (refinements, 2, "3272d83af8acfbdc"),
     "folder": (folder, 1, "05b4710739750890"),
     "classmap": (classmap, 1, "1284b83c80fdba1d"),
     "tiles": (method_tiles, 1, "cfefb9acf4c9b74e"),

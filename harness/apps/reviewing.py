@@ -13,12 +13,12 @@ TILES = 24
 LEAST = 2  # of an image, however many there are: one bad image would fill the sheet
 
 
-def write_sheet(images: Path, out: Path) -> Path:
+def write_sheet(images: Path, out: Path, channel: str | None = None) -> Path:
     """Draw the nuclei of the lowest confidence, from the tables and label images that are there.
 
     Parameters
     ----------
-    images, out : Path
+    images, out, channel
         As `harness.apps.segmenting.segment_files` has them.
 
     Returns
@@ -29,18 +29,18 @@ def write_sheet(images: Path, out: Path) -> Path:
     from harness.report.figures.doubtful import Crop, contact_sheet
     from harness.report.figures.style import save
 
-    files = {field_name(file.name): file for file in images_in(images)}
+    files = {field_name(name): file for name, file in images_in(images, out).items()}
     lines = _doubtful(out, list(files)).itertuples()
-    crops = [Crop(read_image(files[line.field]), tifffile.imread(out / f"{line.field}.tif"), line) for line in lines]
+    crops = [Crop(read_image(files[line.field], channel), tifffile.imread(out / f"{line.field}.tif"), line) for line in lines]
     save(contact_sheet(crops), out / SHEET, "", "")
     return out / SHEET
 
 
-def _doubtful(out: Path, stems: list[str]) -> pd.DataFrame:
+def _doubtful(out: Path, names: list[str]) -> pd.DataFrame:
     """As the sheet wants them, of images that could be segmented; `why` says how sharp the outline is."""
-    tables = [pd.read_csv(path) for path in (out / f"{stem}.csv" for stem in stems) if path.is_file()]
-    nuclei = pd.concat(tables) if tables else pd.DataFrame(columns=["image", "label", "confidence", "edge"])
-    nuclei = nuclei.assign(field=nuclei["image"].astype(str), kind="label", doubt=1 - nuclei["confidence"])
-    nuclei = nuclei.assign(why=[f"edge {edge:.2f} / px" for edge in nuclei["edge"]])
+    there = {name: out / f"{name}.csv" for name in names if (out / f"{name}.csv").is_file()}
+    empty = pd.DataFrame(columns=["field", "label", "confidence", "edge"])
+    nuclei = pd.concat([empty, *(pd.read_csv(path).assign(field=name) for name, path in there.items())])
+    nuclei = nuclei.assign(kind="label", doubt=1 - nuclei["confidence"], why=[f"edge {edge:.2f} / px" for edge in nuclei["edge"]])
     nuclei = nuclei.sort_values(["confidence", "edge", "field", "label"], kind="stable")
-    return nuclei.groupby("field", sort=False).head(max(LEAST, TILES // max(len(tables), 1))).head(TILES)
+    return nuclei.groupby("field", sort=False).head(max(LEAST, TILES // max(len(there), 1))).head(TILES)

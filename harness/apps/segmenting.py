@@ -1,7 +1,7 @@
 """Nuclei of new images: a trained network as a program of its own."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
 from threading import Lock
@@ -17,6 +17,8 @@ from harness.datasets import read_image
 from harness.method.postprocess import nuclei_from_class_map
 from harness.network.start import load_backend
 from harness.scoring.doubt import sharpness
+from harness.sources.predicted import Predicted, refine
+from harness.sources.refinements import Refined, Step, described, open_steps
 
 STAGES = ("tiles", "windows", "postprocess", "doubt")
 THREADS = 2  # images in work: one is read, post-processed and written while the network computes another
@@ -30,10 +32,18 @@ COLUMNS = {
     "intensity_min": "intensity_min",
     "intensity_max": "intensity_max",
 }
-CERTAINTY = ("confidence", "edge")
 
 
-def segment_files(model: str, store: str, images: Path, out: Path, redo: bool = False, **where: Any) -> Job:
+def segment_files(
+    model: str,
+    store: str,
+    images: Path,
+    out: Path,
+    redo: bool = False,
+    channel: str | None = None,
+    refinements: Sequence[str] = (),
+    **how: Any,
+) -> Job:
     """The nuclei of each image: `OUT/<stem>.tif`, a label image, and `OUT/<stem>.csv`, see `properties`.
 
     Parameters
@@ -41,22 +51,28 @@ def segment_files(model: str, store: str, images: Path, out: Path, redo: bool = 
     model, store : str
         See `network`.
     images, out : path-like
-        Folder of TIFF and PNG images, and folder of the label images and tables.
-    redo, **where
+        See `harness.apps.jobs.images_in`, and folder of the label images and tables.
+    channel : str, optional
+        See `harness.datasets.read_image`.
+    refinements : sequence of str
+        Steps that the nuclei go through, see `harness.sources.refinements.open_step`.
+    redo, **how
         See `harness.apps.jobs.job`.
 
     Raises
     ------
     HarnessError
-        There is no such network, or the folders do not fit; see `harness.apps.jobs`.
+        There is no such network or step, or the folders do not fit; see `harness.apps.jobs`.
     """
-    files = images_in(images)
+    files, steps = images_in(images, out), open_steps(refinements, Predicted())
     trained = network(model, store)
     from harness.network.inference import precision  # imports Keras, which `load_backend` keeps quiet
 
     computed = precision()  # here, and for all workers: another processor's choice would make another label image
-    recipe = recipe_of({"network": _digest(trained), "precision": computed}, STAGES)
-    return job(files, out, recipe, partial(_segment, model, store, computed), redo, threads=THREADS, **where)
+    parts: dict[str, Any] = {"network": _digest(trained), "precision": computed}
+    parts |= {"refine": described(Refined(steps=steps))} if steps else {}
+    recipe = recipe_of(parts, (*STAGES, *("refinements",) * bool(steps)), channel)
+    return job(files, out, recipe, partial(_segment, model, store, computed, steps, channel), redo, threads=THREADS, **how)
 
 
 def _digest(network: Any) -> str:
@@ -86,19 +102,20 @@ def windowed(model: str, store: str, precision: str) -> Callable[[np.ndarray], n
     return for_windows(trained, precision)
 
 
-def _segment(model: str, store: str, precision: str, file: Path) -> Made:
-    image = read_image(file)
+def _segment(model: str, store: str, precision: str, steps: Sequence[Step], channel: str | None, file: Path) -> Made:
+    image = read_image(file, channel)
     with _computing:  # the rest goes on beside it
         trained = windowed(model, store, precision)
-        from harness.network.inference import predict_windows
+        from harness.network.inference import predict_windows, side_of
 
-        seen = predict_windows(trained, image)
-    nuclei = nuclei_from_class_map(seen.classes)
+        seen = predict_windows(trained, image, side_of(network(model, store)))
+    nuclei = refine(steps, image, nuclei_from_class_map(seen.classes))
 
     def write_table(base: Path) -> None:
-        table = properties(nuclei, image, seen.nucleus).assign(image=base.name)
+        table = properties(nuclei, image, seen.nucleus)
+        table.insert(1, "image", base.name)  # after the label, which is what napari knows a table's lines by
         with whole(base.with_name(f"{base.name}.csv")) as partial_file:
-            table.to_csv(partial_file, index=False, columns=["image", *COLUMNS.values(), *CERTAINTY])
+            table.to_csv(partial_file, index=False)
 
     return nuclei, write_table
 

@@ -9,8 +9,9 @@ from collections.abc import Iterable
 VERSIONS = {
     "datasets": 1,  # how files become images and nuclei
     "classical": 1,  # IdentifyPrimaryObjects and the consensus
-    "refinements": 1,  # steps after a label source
+    "refinements": 2,  # steps after a label source
     "folder": 1,  # label images of other tools
+    "controls": 1,  # the annotation, spoilt in a known way
     "classmap": 1,
     "tiles": 1,
     "network": 1,  # what decides the trained weights: U-Net, losses, order, optimiser
@@ -29,6 +30,7 @@ NAMED_LATER = {"datasets": 1, "folder": 1, "objects": 1, "boundaries": 1}
 
 TRAINING = ("datasets", "classmap", "tiles", "network")
 PREDICTION = ("network.inference",)
+NUCLEI = (*PREDICTION, "postprocess")  # of a trained network, on any field
 SCORING = ("datasets", "classmap", "tiles", "postprocess", "metrics", "objects", "boundaries", "evaluation")
 SCORES = ("metrics", "objects", "boundaries", "evaluation")  # of what is stored: changed, they need no new prediction
 

@@ -8,7 +8,7 @@ import re
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +24,7 @@ from mlflow.exceptions import MlflowException
 from harness import __version__
 from harness.core.errors import HarnessError
 from harness.core.machine import machine
+from harness.experiment import descriptions
 from harness.experiment.spec import Spec
 
 if TYPE_CHECKING:
@@ -36,8 +37,12 @@ SERVERS = ("http://", "https://")
 DATABASES = ("postgresql", "mysql", "mssql")
 TAG = "harness."
 OF_SEEDS = f"tags.`{TAG}spec_hash` != ''"  # in MLflow's search: the runs of seeds, not those of rows
+LEARNED_ON = f"{TAG}learned_on"  # of a run whose network was trained on another data set: its name
 PARENT = "mlflow.parentRunId"
+DESCRIPTION = "mlflow.note.content"
+KIND = {"mlflow.experimentKind": "custom_model_development"}  # else MLflow's pages guess
 RESUMABLE = ("running", "failed", "killed", "scheduled")
+DATA = "data.json"  # artefact of a run: its data set without the pixels, see `harness.datasets.stored`
 CURVES = ("loss", "val_loss", "learning_rate")
 RETRIES = "4"  # half a minute; MLflow itself would ask a lost server for more than four
 ALIKE = ("row_hash",)  # the same in versions of a model whose validation losses can be compared: the seeds of a spec
@@ -129,6 +134,11 @@ def uri() -> str:
     return mlflow.get_tracking_uri()
 
 
+def shown_uri() -> str:
+    """The store in use, as people may read it."""
+    return _without_password(uri())
+
+
 def _absolute(uri: str) -> str:
     """MLflow keeps a store open under its address, so the address must not depend on the working folder."""
     path = uri.removeprefix(FILE)
@@ -151,10 +161,26 @@ def _ask(uri: str) -> None:
         create_engine(uri).connect().close()
 
 
-def suite() -> AbstractContextManager:
-    """The run that `mlflow run` made when it started this program, open meanwhile; nothing otherwise."""
+def suite(name: str) -> AbstractContextManager:
+    """The run that `mlflow run` made when it started this program, open meanwhile; nothing otherwise.
+
+    It stands folded over all others in MLflow's list, so it is called `name` where MLflow made a name up.
+    """
     adopted = os.environ.pop("MLFLOW_RUN_ID", None)  # left there, it would be taken for every row's run, too
-    return mlflow.start_run(run_id=adopted) if adopted else nullcontext()
+    if not adopted:
+        return nullcontext()
+    run = mlflow.start_run(run_id=adopted)
+    if _is_made_up(run.info.run_name or ""):
+        mlflow.set_tag("mlflow.runName", name)
+    return run
+
+
+def _is_made_up(name: str) -> bool:
+    """Whether MLflow named a run, `amazing-fox-12`, since nobody else did."""
+    from mlflow.utils.name_utils import _GENERATOR_NOUNS, _GENERATOR_PREDICATES
+
+    words = name.split("-")
+    return len(words) == 3 and words[0] in _GENERATOR_PREDICATES and words[1] in _GENERATOR_NOUNS
 
 
 def _experiment(name: str) -> str:
@@ -162,7 +188,7 @@ def _experiment(name: str) -> str:
     if known:
         return known.experiment_id
     try:
-        return mlflow.create_experiment(name, artifact_location=_artifact_location(mlflow.get_tracking_uri(), name))
+        return mlflow.create_experiment(name, _artifact_location(mlflow.get_tracking_uri(), name), KIND)
     except MlflowException:  # another process made it in between
         known = mlflow.get_experiment_by_name(name)
         if not known:
@@ -207,17 +233,18 @@ def _new_row_run(spec: Spec) -> str:
     started_by = mlflow.active_run()
     experiment = started_by.info.experiment_id if started_by else _experiment(f"{spec.dataset}-{spec.profile}")
     tags = _tags(spec, ("row", "profile", "dataset", "labels", "method", "digest", "row_hash"))
-    with mlflow.start_run(experiment_id=experiment, run_name=spec.row, nested=True, tags=tags) as run:
+    with mlflow.start_run(experiment_id=experiment, run_name=spec.called, nested=True, tags=tags) as run:
         mlflow.log_params({key: value for key, value in _flat(spec).items() if key != "seed"})
         _log_data(spec)
         return run.info.run_id
 
 
-def summarise(row_run_id: str) -> None:
+def summarise(row_run_id: str, title: str, published: Mapping[str, float]) -> None:
     """Log what the finished seeds come to on a row's run, which ends finished when all of them are.
 
-    Of each metric the mean under its own name, and below it, as `NAME/sd`, `/n`, `/low` and `/high`, the sample standard
-    deviation, the number of seeds and, from two seeds on, Student's 95 % interval of the mean over seeds.
+    Its description becomes the row's table, with the published values. Of each metric the mean is logged under its own name,
+    and below it, as `NAME/sd`, `/n`, `/low` and `/high`, the sample standard deviation, the number of seeds and, from two seeds
+    on, Student's 95 % interval of the mean over seeds.
     """
     seeds = runs(f"{OF_SEEDS} and tags.`{PARENT}` = '{row_run_id}'")
     finished, states = [run.metrics for run in seeds if run.state == "finished"], {run.state for run in seeds}
@@ -226,6 +253,7 @@ def summarise(row_run_id: str) -> None:
     for name in names:
         told |= _over_seeds(name, [metrics[name] for metrics in finished if name in metrics])
     mlflow.log_metrics(told, run_id=row_run_id)
+    mlflow.MlflowClient().set_tag(row_run_id, DESCRIPTION, descriptions.of_row(title, told, published))
     status = "FINISHED" if states == {"finished"} else "RUNNING" if "running" in states else "FAILED"
     ended = max((run.ended for run in seeds if run.ended), default=None)  # not now, where all was done before
     mlflow.MlflowClient().set_terminated(row_run_id, status, ended)
@@ -244,7 +272,7 @@ def _over_seeds(name: str, values: list[float]) -> dict[str, float]:
 
 
 @contextmanager
-def record(spec: Spec, parent: str) -> Iterator[mlflow.ActiveRun]:
+def record(spec: Spec, parent: str, given: Run | None = None) -> Iterator[mlflow.ActiveRun]:
     """Open the run of a spec, the one that was interrupted if there is one; it ends finished or failed.
 
     Parameters
@@ -252,6 +280,8 @@ def record(spec: Spec, parent: str) -> Iterator[mlflow.ActiveRun]:
     spec : harness.experiment.spec.Spec
     parent : str
         Id of the row's run, see `row_run`.
+    given : Run, optional
+        Of another row: the one whose network this one takes.
 
     Yields
     ------
@@ -260,11 +290,12 @@ def record(spec: Spec, parent: str) -> Iterator[mlflow.ActiveRun]:
     interrupted = find(spec, RESUMABLE)
     tags = _tags(spec, ("row", "seed", "profile", "dataset", "labels", "method", "digest"))
     tags |= {f"{TAG}spec_hash": spec.hash, PARENT: parent}
+    tags |= {f"{TAG}network_run": given.run_id} if given else {}
     tags |= {f"{TAG}{key}": value for key, value in machine().items()}
     where: dict[str, Any] = (
         {"run_id": interrupted.run_id} if interrupted else {"experiment_id": mlflow.get_run(parent).info.experiment_id}
     )  # the pages of MLflow nest within an experiment
-    with mlflow.start_run(**where, run_name=f"{spec.row} · seed {spec.seed}", nested=True, log_system_metrics=True) as run:
+    with mlflow.start_run(**where, run_name=f"{spec.called} · seed {spec.seed}", nested=True, log_system_metrics=True) as run:
         mlflow.set_tags(tags)
         known = mlflow.get_run(run.info.run_id).data.params  # MLflow refuses other values, of a folder that was moved
         mlflow.log_params({name: value for name, value in _flat(spec).items() if name not in known})
@@ -282,24 +313,26 @@ def record(spec: Spec, parent: str) -> Iterator[mlflow.ActiveRun]:
 
 def _tags(spec: Spec, names: tuple[str, ...]) -> dict[str, str]:
     """A title is what MLflow shows as a run's description."""
-    return {f"{TAG}{name}": str(getattr(spec, name)) for name in names} | {
-        f"{TAG}version": __version__,
-        "mlflow.note.content": spec.title,
-    }
+    learned = {LEARNED_ON: spec.learned_on.dataset} if spec.learned_on else {}
+    said = {f"{TAG}version": __version__, DESCRIPTION: spec.title}
+    return {f"{TAG}{name}": str(getattr(spec, name)) for name in names} | said | learned
 
 
 def _flat(spec: Spec) -> dict:
     """Without what a row does not have: a classical one has no network and no schedule."""
     values: dict[str, object] = {}
-    for key, value in spec.model_dump(exclude_none=True, exclude={"title"}).items():
+    learned = {"learned_on": spec.learned_on.digest} if spec.learned_on else {}
+    for key, value in (spec.model_dump(exclude_none=True, exclude={"title", "parent", "learned_on"}) | learned).items():
         values |= {f"{key}.{name}": each for name, each in value.items()} if isinstance(value, dict) else {key: value}
+    if spec.parent:
+        values["parent"] = spec.parent.row
     return values
 
 
 def _log_data(spec: Spec) -> None:
     """MLflow's own digest of arrays is of their first 10,000 numbers; this one is of every file."""
     data = _data(spec)
-    context = "training, validation, test" if spec.method == "network" else "test"
+    context = "training, validation, test" if spec.method == "network" and not spec.learned_on else "test"
     try:
         mlflow.log_input(data, context=context)
     except MlflowException as error:
@@ -376,6 +409,12 @@ def add_files(run: Run, folder: Path, path: str) -> None:
     mlflow.MlflowClient().log_artifacts(run.run_id, str(folder), path)
 
 
+def mark(spec: Spec, name: str, text: str) -> None:
+    """Tag the runs of a spec, whenever they were made."""
+    for run in list(_tagged("spec_hash", spec.hashes())):
+        mlflow.MlflowClient().set_tag(run.info.run_id, f"{TAG}{name}", text)
+
+
 def log_model(model: "keras.Model", spec: Spec, image: "np.ndarray", val_loss: float) -> None:
     """Log a trained network so that `mlflow.pyfunc.load_model` gives a function of images, and register it by its row.
 
@@ -447,7 +486,7 @@ def load_network(uri: str) -> "keras.Model":
     Returns
     -------
     keras.Model
-        From (N, 512, 512, 1) normalised tiles to (N, 512, 512, 3) class probabilities; not compiled.
+        From (N, S, S, 1) normalised tiles to (N, S, S, 3) class probabilities; not compiled.
 
     Raises
     ------
@@ -469,6 +508,14 @@ def load_network(uri: str) -> "keras.Model":
             ) from error
 
 
+def about_network(uri: str) -> tuple[str, dict[str, str]]:
+    """The row of a network that `load_network` gives, and what it was trained on and by, for people."""
+    run = get(mlflow.models.get_model_info(uri).run_id if uri.startswith("models:/") else uri.removeprefix("runs:/"))
+    about = {"row": f"{run.row}, seed {run.seed}", "title": run.tags.get("mlflow.note.content", "")}
+    about |= {"trained on": f"labels of {run.tags.get(f'{TAG}labels')}, {run.dataset}, profile {run.profile}"}
+    return run.row, about | {"digest of the data": run.tags.get(f"{TAG}digest", ""), "run": run.run_id}
+
+
 def find(spec: Spec, states: tuple[str, ...] = ("finished",)) -> Run | None:
     """The newest run of a spec in one of the given states, in whatever experiment; None if there is none."""
     found = [run for run in map(_run, _tagged("spec_hash", spec.hashes())) if run.state in states]
@@ -478,6 +525,14 @@ def find(spec: Spec, states: tuple[str, ...] = ("finished",)) -> Run | None:
 def get(run_id: str) -> Run:
     """A run by its id."""
     return _run(mlflow.get_run(run_id))
+
+
+def known(run_id: str) -> Run | None:
+    """A run by its id; None where there is none."""
+    try:
+        return get(run_id)
+    except MlflowException:
+        return None
 
 
 def _tagged(tag: str, values: tuple[str, ...]) -> Iterator[mlflow.entities.Run]:

@@ -23,7 +23,12 @@ def tiles_at_once() -> int:
     return TILES_AT_ONCE if on_gpu() else 1
 
 
-def predict_field(model: "keras.Model", image: np.ndarray, size: int = tiles.SIZE) -> tuple[np.ndarray, np.ndarray]:
+def side_of(model: "keras.Model") -> int:
+    """Side in px of the tiles that a network was trained on; `tiles.SIZE` where it takes any."""
+    return model.input_shape[1] or tiles.SIZE
+
+
+def predict_field(model: "keras.Model", image: np.ndarray, size: int | None = None) -> tuple[np.ndarray, np.ndarray]:
     """Class maps of a field's tiles, and of the whole field stitched from them.
 
     Probabilities are held for one row of tiles at a time, class maps for the field.
@@ -34,8 +39,8 @@ def predict_field(model: "keras.Model", image: np.ndarray, size: int = tiles.SIZ
         From normalised tiles to class probabilities.
     image : (H, W) ndarray
         Intensities as stored; fields smaller than a tile are padded by reflection.
-    size : int
-        Side of a tile in px.
+    size : int, optional
+        Side of a tile in px; that of the network when left out.
 
     Returns
     -------
@@ -44,7 +49,7 @@ def predict_field(model: "keras.Model", image: np.ndarray, size: int = tiles.SIZ
     field_map : (H, W) uint8 ndarray
         Class map of the field, from the blended probabilities.
     """
-    tile_maps = []
+    tile_maps, size = [], size or side_of(model)
 
     def probabilities() -> Iterator[np.ndarray]:
         windows = tiles.windows(image, size)
@@ -109,7 +114,7 @@ def for_windows(model: "keras.Model", precision: str) -> "keras.Model":
     return copy
 
 
-def predict_windows(model: "keras.Model", image: np.ndarray, largest: int = windows.LARGEST) -> Seen:
+def predict_windows(model: "keras.Model", image: np.ndarray, size: int = tiles.SIZE, largest: int = windows.LARGEST) -> Seen:
     """Class map of a field through windows that fit it, see `harness.method.windows`: close to `predict_field`, not equal.
 
     Parameters
@@ -118,6 +123,8 @@ def predict_windows(model: "keras.Model", image: np.ndarray, largest: int = wind
         From `for_windows`.
     image : (H, W) ndarray
         Intensities as stored.
+    size : int
+        Side in px of the tiles that the network has learned from, see `side_of`.
     largest : int
         Pixels in a window at most.
 
@@ -127,7 +134,7 @@ def predict_windows(model: "keras.Model", image: np.ndarray, largest: int = wind
     """
     seen = Seen(np.empty(image.shape, np.uint8), np.empty(image.shape, np.float16))
     cover = windows.cover(image.shape, largest)
-    for window, part in zip(cover, windows.normalised(image, [each.seen for each in cover]), strict=True):
+    for window, part in zip(cover, windows.normalised(image, [each.seen for each in cover], size), strict=True):
         y_pred = np.asarray(model.predict_on_batch(part[None, ..., None]))[0][window.inside]  # (h, w, 3)
         seen.classes[window.decided] = _class_map(y_pred)
         seen.nucleus[window.decided] = y_pred[..., NUCLEUS]

@@ -7,12 +7,13 @@ from functools import partial
 import pandas as pd
 
 from harness.datasets import DataSet
-from harness.experiment.registry import Registry, unavailable
+from harness.experiment.registry import Registry, tile_of, unavailable
 from harness.experiment.results import RowResults, collect, read_all, same_hash, stack
 from harness.experiment.spec import Spec
 from harness.experiment.tracking import Run
-from harness.report import claims, tables
+from harness.report import claims, margins, tables
 from harness.report.rescoring import rescore_all, same_prediction
+from harness.report.transfer import pairs
 from harness.scoring import names, objects, pixels
 
 
@@ -35,10 +36,13 @@ class Content:
         What the runs stored of each field, with the columns row, seed and run_id.
     field_scores : DataFrame
         The scores of `harness.scoring.names.TABLES` of each field: index row and field, means over seeds.
-    scores, effect, claims, sensitivity, wrong_pixels, density, errors, timings, run_details : DataFrame
-        See `harness.report.claims.check`, `harness.scoring.objects.errors` and functions of `harness.report.tables`.
+    scores, effect, claims, margins, sensitivity, wrong_pixels, density, errors, timings, run_details : DataFrame
+        See `harness.report.claims.check`, `harness.report.margins.check`, `harness.scoring.objects.errors` and functions of
+        `harness.report.tables`.
     quality, outlines, crowding : DataFrame
         See `harness.report.tables.measured`.
+    transfer : DataFrame
+        See `harness.report.transfer.pairs`.
     """
 
     registry: Registry
@@ -52,6 +56,7 @@ class Content:
     scores: pd.DataFrame
     effect: pd.DataFrame
     claims: pd.DataFrame
+    margins: pd.DataFrame
     sensitivity: pd.DataFrame
     quality: pd.DataFrame
     outlines: pd.DataFrame
@@ -60,12 +65,18 @@ class Content:
     density: pd.DataFrame
     errors: pd.DataFrame
     timings: pd.DataFrame
+    transfer: pd.DataFrame
     run_details: pd.DataFrame
 
     @property
     def done(self) -> list[RowResults]:
         """The rows that have a run that counts."""
         return [result for result in self.results.values() if result.runs]
+
+    @property
+    def tile(self) -> int:
+        """Side of the tiles in px."""
+        return tile_of(self.registry, self.dataset)
 
     @property
     def titles(self) -> dict[str, str]:
@@ -76,6 +87,7 @@ class Content:
 OWN_TABLES = (
     "effect",
     "claims",
+    "margins",
     "sensitivity",
     "quality",
     "outlines",
@@ -84,6 +96,7 @@ OWN_TABLES = (
     "density",
     "errors",
     "timings",
+    "transfer",
 )
 
 
@@ -116,6 +129,7 @@ def gather(
         scores=scores,
         effect=tables.protocol_effect(results, boot, sensitivity),
         claims=claims.check(claims.Evidence(results, boot, published)),
+        margins=margins.check(registry, boot),
         sensitivity=sensitivity,
         quality=tables.measured(boot, results, names.QUALITY),
         outlines=tables.measured(boot, results, names.OUTLINES),
@@ -124,6 +138,7 @@ def gather(
         density=_or_empty(tables.by_density, of_pixels),
         errors=_or_empty(objects.errors, _stored(per_field, "iou_sum")),
         timings=tables.timings(results, _count_tiles(results, table_of)),
+        transfer=pairs(registry, profile),
         run_details=tables.run_details(results),
     )
 

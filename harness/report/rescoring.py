@@ -15,6 +15,7 @@ from harness.experiment import tracking
 from harness.experiment.results import RowResults, runs_of
 from harness.experiment.spec import Spec
 from harness.experiment.tracking import Run
+from harness.method import tiles
 from harness.method.postprocess import nuclei_from_class_map
 from harness.scoring import evaluation
 
@@ -53,13 +54,17 @@ def rescore_all(results: dict[str, RowResults], dataset: DataSet) -> tuple[dict[
         A run holds no predictions.
     """
     names = dataset.splits["test"]
-    work = [(_predictions(run), result.row.method, name) for result in results.values() for run in result.runs for name in names]
+    work = [(*_stored(run, result), name) for result in results.values() for run in result.runs for name in names]
     scored = list(over_fields(partial(_rescore_field, dataset), *zip(*work, strict=True))) if work else []
     of_run = {run.run_id: scored[at * len(names) : (at + 1) * len(names)] for at, run in enumerate(runs_of(results))}
     tables = {run_id: evaluation.tables(dict(zip(names, scores, strict=True))) for run_id, scores in of_run.items()}
     return {
         name: result._replace(runs=[_renewed(run, tables) for run in result.runs]) for name, result in results.items()
     }, tables
+
+
+def _stored(run, result):
+    return _predictions(run), result.row.method, int(run.params.get("tile", tiles.SIZE))
 
 
 def _predictions(run):
@@ -69,29 +74,33 @@ def _predictions(run):
     return folder
 
 
-def _rescore_field(dataset, folder, method, name):
-    return evaluation.score_field(stored_prediction(folder, method, name), dataset.annotation(name))
+def _rescore_field(dataset, folder, method, side, name):
+    return evaluation.score_field(stored_prediction(folder, method, side, name), dataset.annotation(name))
 
 
 def _renewed(run, tables):
     return run._replace(metrics=run.metrics | evaluation.totals(tables[run.run_id]))
 
 
-def stored_prediction(folder: Path, method: str, name: str) -> evaluation.Prediction:
+def stored_prediction(folder: Path, method: str, side: int, name: str) -> evaluation.Prediction:
     """The prediction of one field, put together again from a run's folder `predictions`.
 
     Parameters
     ----------
     folder : Path
-    method, name : str
-        Of the row, and of the field.
+    method : str
+        Of the row.
+    side : int
+        Of the tiles in px; those of a network are stored.
+    name : str
+        Of the field.
 
     Returns
     -------
     harness.scoring.evaluation.Prediction
     """
     if method != "network":
-        return evaluation.from_labels(_labels(folder, "labels", name))
+        return evaluation.from_labels(_labels(folder, "labels", name), side)
     maps = evaluation.tiles_of_strip(_read(folder, "tiles", name))
     return evaluation.Prediction(maps, [nuclei_from_class_map(tile) for tile in maps], _labels(folder, "nuclei", name), {})
 

@@ -41,10 +41,18 @@ class Prediction(NamedTuple):
     kept: dict[str, np.ndarray]
 
 
-def from_labels(labels: np.ndarray) -> Prediction:
-    """Prediction of a classical row: label images as they are per tile, post-processed like a network's per field."""
+def from_labels(labels: np.ndarray, side: int = tiles.SIZE) -> Prediction:
+    """Prediction of a classical row: label images as they are per tile, post-processed like a network's per field.
+
+    Parameters
+    ----------
+    labels : (H, W) int32 ndarray
+    side : int
+        Of the tiles in px.
+    """
     classes = class_map(labels)
-    return Prediction(list(tiles.cut(classes)), list(tiles.cut(labels)), nuclei_from_class_map(classes), {"labels/{}": labels})
+    tile_maps, tile_nuclei = (list(tiles.cut(field, side)) for field in (classes, labels))
+    return Prediction(tile_maps, tile_nuclei, nuclei_from_class_map(classes), {"labels/{}": labels})
 
 
 def from_class_maps(tile_maps: np.ndarray, field_map: np.ndarray) -> Prediction:
@@ -107,8 +115,9 @@ def _score_tiles(prediction, nuclei, classes, touching):
 
 def _windows(shape: tuple[int, ...], *predicted: list[np.ndarray]) -> Iterator[tuple]:
     """Each tile's place in the field, and what is predicted there, without the padding of a smaller field."""
-    for (y, x), *there in zip(tiles.tile_corners(shape), *predicted, strict=True):
-        window = np.s_[y : min(y + tiles.SIZE, shape[0]), x : min(x + tiles.SIZE, shape[1])]
+    side = len(predicted[0][0])
+    for (y, x), *there in zip(tiles.tile_corners(shape, side), *predicted, strict=True):
+        window = np.s_[y : min(y + side, shape[0]), x : min(x + side, shape[1])]
         height, width = window[0].stop - y, window[1].stop - x
         yield window, *(tile[:height, :width] for tile in there)
 
@@ -130,17 +139,17 @@ def _outlines(y_true, y_pred):
 
 def _joined(tile_maps, shape):
     """The class map of a field from those of its tiles: each pixel from the tile in which it lies farthest inside."""
-    joined, owners = np.zeros(shape, np.uint8), _owners(shape)
+    joined, owners = np.zeros(shape, np.uint8), _owners(shape, len(tile_maps[0]))
     for index, (window, tile_map) in enumerate(_windows(shape, tile_maps)):
         joined[window] = np.where(owners[window] == index, tile_map, joined[window])
     return joined
 
 
 @lru_cache(maxsize=4)
-def _owners(shape):
-    ramp = np.minimum(np.arange(1, tiles.SIZE + 1), np.arange(tiles.SIZE, 0, -1))
+def _owners(shape, side):
+    ramp = np.minimum(np.arange(1, side + 1), np.arange(side, 0, -1))
     weight, best, owners = np.outer(ramp, ramp), np.zeros(shape, int), np.zeros(shape, int)
-    for index, (window, inside) in enumerate(_windows(shape, [weight] * len(tiles.tile_corners(shape)))):
+    for index, (window, inside) in enumerate(_windows(shape, [weight] * len(tiles.tile_corners(shape, side)))):
         owners[window] = np.where(inside > best[window], index, owners[window])
         best[window] = np.maximum(best[window], inside)
     return owners
@@ -225,8 +234,7 @@ def totals(tables: dict[str, pd.DataFrame]) -> dict[str, float]:
         logged[f"dice_{name}_fields"] = fields[f"dice_{name}_pooled"].mean()
         logged[f"dice_{name}_pooled"] = np.divide(sums[f"dice_{name}_twice_both"], sums[f"dice_{name}_sum"] or np.nan)
     logged |= {f"{p}_{name}": fields[f"{p}_{name}"].sum() for p in metrics.PROTOCOLS for name in COUNTS}
-    groups = {"iou": names.QUALITY, "outlines": names.OUTLINES, "crowding": names.CROWDING}
-    logged |= {f"{group}/{name}": values.get(name, np.nan) for group, of_group in groups.items() for name in of_group}
+    logged |= {names.logged(name): values.get(name, np.nan) for of_group in names.GROUPS.values() for name in of_group}
     logged |= {f"iou/{kind}": fields.filter(regex=rf"^{kind}_\d$").to_numpy().sum() for kind in KINDS}
     return {name: float(value) for name, value in logged.items()}
 

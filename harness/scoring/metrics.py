@@ -262,7 +262,7 @@ def sensitivity_counts(y_true: np.ndarray, y_pred: np.ndarray) -> dict[Protocol,
     """`match` under every erosion and smallest nucleus."""
     inner = _off_edge(y_true, y_pred)
     areas = [np.bincount(labels.ravel(), minlength=1)[1:] for labels in inner]
-    levels = {erosion: _levels(inner[0], inner[1], erosion) for erosion in EROSIONS}
+    levels = {erosion: _levels(inner, erosion) for erosion in EROSIONS}
     counts: dict[Protocol, Counts] = {}
     for smallest in SMALLEST:
         annotated, predicted = (int((of_side >= max(smallest, 1)).sum()) for of_side in areas)
@@ -272,9 +272,10 @@ def sensitivity_counts(y_true: np.ndarray, y_pred: np.ndarray) -> dict[Protocol,
     return counts
 
 
-def _levels(y_true, y_pred, erosion):
+def _levels(both_sides, erosion):
     """Pairs of nuclei that overlap under an erosion, and the largest `smallest` at which each still does."""
-    sides = [_survival(labels, erosion) for labels in (y_true, y_pred)]
+    y_true, y_pred = both_sides
+    sides = [_survival(labels, erosion) for labels in both_sides]
     level = np.minimum(*sides)
     both = level > 0
     pairs, runs, pair_of_run = _runs(y_true[both], y_pred[both])

@@ -1,3 +1,6 @@
+import json
+import shutil
+
 import numpy as np
 import pytest
 import tifffile
@@ -46,6 +49,20 @@ def test_settings_are_taken_and_checked(harness, images, tmp_path):
     np.testing.assert_array_equal(labels, expected)
 
 
+def test_diameters_are_told_from_the_images_that_can_be_read(harness, images, tmp_path):
+    folder = tmp_path / "some"
+    shutil.copytree(images, folder)
+    (folder / "broken.tif").write_bytes(b"II*\0nothing")
+    code, out, err = harness("label", "cellprofiler:shape/shape", folder, "told", "--diameter", "auto")
+    assert code == 1 and err.count("\n") == 1 and "broken.tif" in err
+    recipe = json.loads((tmp_path / "told" / "manifest.jsonl").read_text().splitlines()[0])["recipe"]
+    low, high = recipe["min_diameter"], recipe["max_diameter"]
+    assert f"told from the images: min_diameter {low}, max_diameter {high}" in out and low < 15 and high > 40
+    assert harness("label", "cellprofiler:shape/shape", images, "given", "--diameter", f"{low},{high}")[0] == 0
+    for path in (tmp_path / "given").glob("*.tif"):
+        assert path.read_bytes() == (tmp_path / "told" / path.name).read_bytes()
+
+
 def test_a_job_goes_on_and_one_bad_file_does_not_stop_it(harness, images, tmp_path):
     folder = tmp_path / "some"
     folder.mkdir()
@@ -82,6 +99,9 @@ def test_a_pipeline_holds_the_same_settings(harness, tmp_path):
         ),
         (("label", "consensus", "nowhere", "labels"), "nowhere: not a folder with images"),
         (("label", "consensus", "{images}", "labels", "--set", "colour=1"), "no setting 'colour'"),
+        (("label", "consensus", "{images}", "labels", "--diameter", "ten"), "--diameter ten: expected auto, or MIN,MAX"),
+        (("label", "consensus", "{images}", "labels", "--diameter", "50,10"), "expected at most max_diameter"),
+        (("label", "consensus", "--export-pipeline", "a.cppipe", "--diameter", "auto"), "min_diameter is auto, and no image"),
         (("label", "consensus", "{images}", "labels", "--set", "min_diameter"), "'min_diameter' is not KEY=VALUE"),
     ],
 )

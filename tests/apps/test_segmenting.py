@@ -8,10 +8,13 @@ from imageio.v3 import imwrite
 
 from harness.apps import segmenting
 from harness.experiment import tracking
+from harness.sources.refinements import outlines_at
 
 
 class Bright:
     """Stands for a trained network: the class is known for every pixel, so the nuclei are, too."""
+
+    input_shape = (None, None, None, 1)
 
     def predict_on_batch(self, tiles):
         nucleus = np.asarray(tiles)[..., 0] > 0
@@ -64,7 +67,8 @@ def test_every_nucleus_of_images_of_any_size_is_labelled_and_measured(segment, i
         table = pd.read_csv(tmp_path / "out" / f"{name}.csv")
         count = (shape[0] // 60) * (shape[1] // 60)
         assert labels.shape == shape and labels.dtype == np.uint16 and labels.max() == count
-        assert list(table.columns) == ["image", *segmenting.COLUMNS.values(), "confidence", "edge"]
+        described = ["area", "y", "x", "intensity_mean", "intensity_min", "intensity_max", "confidence", "edge"]
+        assert list(table.columns) == ["label", "image", *described]
         assert len(table) == count and set(table.image) == {name}
         np.testing.assert_array_equal(table.area, np.bincount(labels.ravel())[1:])
         np.testing.assert_allclose(table.intensity_mean, image[table.y.round().astype(int), table.x.round().astype(int)])
@@ -95,6 +99,17 @@ def test_another_network_is_refused_or_redone_on_request(segment, images, tmp_pa
     code, out, _ = segment(images, "out", "--redo")
     assert code == 0 and out.startswith("4 images")
     assert "4 were there" in segment(images, "out")[1]
+
+
+def test_nuclei_go_through_the_steps_that_labels_go_through(segment, images, tmp_path):
+    assert segment(images, "plain")[0] == segment(images, "refined", "--refine", "half-contrast")[0] == 0
+    for name in ("small", "large"):
+        plain, refined = (tifffile.imread(tmp_path / out / f"{name}.tif") for out in ("plain", "refined"))
+        np.testing.assert_array_equal(refined, outlines_at(0.5, 0.12, tifffile.imread(images / f"{name}.tif"), plain.astype(int)))
+    code, _, err = segment(images, "plain", "--refine", "half-contrast")
+    assert code == 2 and "made otherwise" in err and "refine" in err and err.count("\n") == 1
+    code, _, err = segment(images, "other", "--refine", "ignore-discarded")
+    assert code == 2 and "has no size filter" in err and err.count("\n") == 1 and not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize(

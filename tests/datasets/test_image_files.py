@@ -74,9 +74,8 @@ def not_finite(value):
 @pytest.mark.parametrize(
     ("pixels", "words"),
     [
-        (np.dstack([GREY, GREY, GREY // 2]), "has colours"),
-        (np.stack([GREY] * 5), "has 3 axes, 5x20x30 px"),
-        (np.dstack([GREY] * 2), "has 3 axes, 20x30x2 px"),
+        (np.dstack([GREY, GREY, GREY // 2]), "has 3 colours; choose"),
+        (np.stack([GREY] * 5), "has 5 planes; choose"),
         (not_finite(np.nan), "holds NaN or infinite values"),
         (not_finite(np.inf), "holds NaN or infinite values"),
         (GREY.astype(np.complex64), "holds complex64 values"),

@@ -96,6 +96,7 @@ def test_a_network_run_holds_spec_curves_model_and_predictions(runs):
 
     run = runs["network-consensus", 1]
     assert json.loads(tracking.artifact(run, "spec.json").read_text())["seed"] == 1
+    assert run.params["tile"] == "272", "fields of 240x270 px need no tiles of 512"
     history = pd.read_csv(tracking.artifact(run, "history.csv"))
     assert len(history) == 2 and (history["train_seconds"] < history["seconds"]).all()  # validation is not training
     assert len(mlflow.MlflowClient().get_metric_history(run.run_id, "val_loss")) == 2
@@ -106,7 +107,8 @@ def test_a_network_run_holds_spec_curves_model_and_predictions(runs):
         model for model in mlflow.search_logged_models([experiment], output_format="list") if model.source_run_id == run.run_id
     ]
     for uri in (run.run_id, f"runs:/{run.run_id}", model.model_uri):
-        assert tracking.load_network(uri).count_params() == unet(base=2, last=2).count_params()
+        network = tracking.load_network(uri)
+        assert network.count_params() == unet(base=2, last=2).count_params() and network.input_shape == (None, 272, 272, 1)
 
 
 def test_a_row_has_one_run_with_the_means_of_its_seeds_below_it(in_finished, fields, tiny, runs):
@@ -133,6 +135,19 @@ def test_a_row_s_run_says_how_sure_its_means_are(runs):
     assert told["high"] - told["low"] == pytest.approx(2 * 12.706 * told["sd"] / 2**0.5, rel=1e-4)  # t of one degree of freedom
     (classical,) = row_runs("classical-shape-shape")
     assert classical.data.metrics["jaccard/n"] == 1 and "jaccard/sd" not in classical.data.metrics
+
+
+def test_a_row_s_run_is_described_by_its_table(runs):
+    (row,) = row_runs("network-consensus")
+    described = row.data.tags["mlflow.note.content"].splitlines()
+    assert described[0] == "DL trained on Consensus" and len(described) == 2 + 2 + 4
+    metrics = row.data.metrics
+    mean, sd, low, high = (metrics[f"jaccard{of}"] for of in ("", "/sd", "/low", "/high"))
+    assert (
+        f"| Jaccard, `paper` | {mean:.3f} | {sd:.3f} | 2 | {low:.3f} to {high:.3f} |  |" in described
+    )  # the paper has another data set
+    experiment = mlflow.get_experiment(row.info.experiment_id)
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
 
 
 def test_mlflow_itself_ranks_the_networks_by_their_scores(runs):

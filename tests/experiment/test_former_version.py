@@ -20,7 +20,8 @@ def former(tmp_path, harness):
         store.execute("UPDATE runs SET artifact_uri = replace(artifact_uri, ?, ?)", (MADE_IN, str(tmp_path)))
         store.execute("UPDATE experiments SET artifact_location = replace(artifact_location, ?, ?)", (MADE_IN, str(tmp_path)))
     tiny = tmp_path / "tiny.toml"
-    tiny.write_text(tiny.read_text().replace('method = "network"', 'method = "network"\nloss = "dice"'))
+    text = tiny.read_text().replace('method = "network"', 'method = "network"\nloss = "dice"')
+    tiny.write_text(f"tile = 512\n{text}")  # its tiles were padded to that, however small the fields
 
     def command(*arguments, dataset="small"):
         return harness(*arguments, "--dataset", dataset, "--profile", "smoke", "--file", "tiny.toml")

@@ -5,6 +5,7 @@ import pytest
 from harness.datasets import DataSet
 from harness.experiment import stages
 from harness.experiment.registry import load_registry, resolve
+from harness.experiment.spec import Spec
 
 BBBC039 = DataSet(
     "bbbc039",
@@ -49,6 +50,30 @@ def test_a_state_of_the_first_build_is_found_under_its_hash():
 def test_another_loss_is_another_training():
     linear, printed = spec("network-manual", 0), spec("network-manual", 0, "log-dice")
     assert linear.hash != printed.hash and linear.training_hashes()[0] != printed.training_hashes()[0]
+
+
+def test_another_tile_is_another_training():
+    paper = spec("network-manual", 0)
+    smaller = paper.model_copy(update={"tile": 256})
+    assert paper.tile == 512
+    assert smaller.hash != paper.hash and smaller.training_hashes()[0] != paper.training_hashes()[0]
+
+
+def test_what_was_learned_elsewhere_is_a_run_of_its_own_known_by_its_training():
+    paper = [spec("network-manual", seed) for seed in (0, 1)]
+    other = DataSet("other", "0" * 64, {"test": ()}, None, None)
+    first, second = (each.scored_on(other, 256) for each in paper)
+    assert (
+        first.dataset == "other" and first.learned_on == paper[0] and first.name == "network-manual learned on bbbc039 (seed 0)"
+    )
+    assert len({first.hash, second.hash, paper[0].hash, first.model_copy(update={"learned_on": None}).hash}) == 4
+    assert first.row_hash == second.row_hash != paper[0].row_hash, "the seeds of a row"
+    assert Spec.model_validate_json(first.model_dump_json()) == first
+    same_weights = paper[0].model_copy(update={"title": "Other words", "versions": paper[0].versions | {"metrics": 99}})
+    assert same_weights.hash != paper[0].hash
+    assert same_weights.scored_on(other, 256).model_copy(update={"versions": first.versions}).hash == first.hash
+    other_weights = paper[0].model_copy(update={"digest": "1" * 64})
+    assert other_weights.scored_on(other, 256).hash != first.hash
 
 
 @pytest.mark.parametrize("stage", stages.NAMED_LATER)

@@ -1,11 +1,13 @@
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 
 from harness.core.errors import HarnessError
+from harness.datasets import open_dataset
 from harness.experiment import registry
 
-DATASET = SimpleNamespace(name="some-fields", digest="0" * 64)
+DATASET = SimpleNamespace(name="some-fields", digest="0" * 64, splits={"test": ()})
 PAPER = registry.load_registry()
 
 
@@ -16,6 +18,7 @@ def write(tmp_path, text):
 
 
 ROW = '[rows.mine]\ntitle = "Mine"\nmethod = "classical"\nlabels = "consensus"\n'
+CLAIM = "[claims.c]\ntitle = 'C'\nrow = 'mine'\nreference = 'mine'\nmargins = {jaccard = 0.01}\n"
 
 
 def test_the_rows_of_the_paper():
@@ -59,6 +62,8 @@ def test_profiles_change_the_amount_of_work_only():
         (ROW.replace("consensus", "manual"), "a classical row needs a label source that looks at the image"),
         (ROW + "settings = {diameter = 3}", "no setting 'diameter'"),
         (ROW + "settings = {min_diameter = 60}", "expected at most max_diameter, which is 50"),
+        ("tile = 100\n" + ROW, "tile: Input should be a multiple of 16"),
+        ("tile = 0\n" + ROW, "tile: Input should be greater than 0"),
         (ROW + "[network]\nbase = 0", "network.base: Input should be greater than 0"),
         (ROW + "[tables.t]\ntitle = 'T'\nmetrics = ['beauty']", "tables.t.metrics.0"),
         (ROW + "[tables.t]\ntitle = 'T'\nmetrics = ['jaccard']\npublished = {mein = [1.0]}", "published.mein: no such row"),
@@ -74,6 +79,10 @@ def test_profiles_change_the_amount_of_work_only():
         (ROW.replace("mine", "x" * 65), "an id has letters"),
         (ROW + "[tables.'../x']\ntitle = 'T'\nmetrics = ['jaccard']", "tables.'../x': an id has letters"),
         (ROW + "[tables]", "tables: "),
+        (ROW + CLAIM.replace("'mine'", "'other'"), "claims.c.row: no such row 'other'; there is mine"),
+        (ROW + CLAIM.replace("0.01", "0"), "claims.c.margins.jaccard: Input should be greater than 0"),
+        (ROW + CLAIM.replace("jaccard", "beauty"), "claims.c.margins.beauty"),
+        (ROW + CLAIM + "colour = 1", "claims.c.colour: unknown key; expected one of title, row, reference, margins"),
     ],
 )
 def test_a_bad_registry_is_refused_in_one_line_with_file_and_key(tmp_path, text, said):
@@ -111,11 +120,36 @@ def test_the_hash_changes_with_whatever_decides_the_result():
             ("labels", "consensus"),
             ("settings", {"version": "4"}),
             ("network", registry.Network(base=8)),
+            ("tile", 256),
             ("versions", spec.versions | {"metrics": 99}),
         ]
     ]
-    assert len({other.hash for other in [spec, *others]}) == 7
+    assert len({other.hash for other in [spec, *others]}) == 8
     assert spec.model_copy(update={"title": "New words"}).hash == spec.hash
+
+
+def test_a_tile_is_of_the_registry_or_what_the_fields_need():
+    images = {"a": np.ones((250, 200)), "b": np.ones((9, 9))}
+    dataset = SimpleNamespace(name="crops", digest="0" * 64, splits={"test": tuple(images)}, read_image=images.get)
+    given = PAPER.model_copy(update={"tile": 512})
+    for row in ("network-manual", "classical-shape-shape"):
+        assert registry.resolve(PAPER, row, "cpu", dataset, 0).tile == 256
+        assert registry.resolve(given, row, "cpu", dataset, 0).tile == 512
+
+
+def test_settings_that_are_left_to_the_images_are_numbers_in_the_spec():
+    dataset, auto = open_dataset("synthetic"), {"min_diameter": "auto", "max_diameter": "auto"}
+    rows = {
+        name: PAPER.rows[name].model_copy(update={"settings": auto})
+        for name in ("network-consensus", "classical-shape-intensity", "classical-shape-shape")
+    }
+    left_open = PAPER.model_copy(update={"rows": rows})
+    known = registry.fitted(left_open, dataset)
+    (numbers,) = {tuple(row.settings.items()) for row in known.rows.values()}
+    assert all(isinstance(number, int) for _, number in numbers) and known.tile == 512
+    for row in rows:
+        spec = registry.resolve(left_open, row, "cpu", dataset, 0)
+        assert spec.settings == dict(numbers) and spec.hash == registry.resolve(known, row, "cpu", dataset, 0).hash
 
 
 def test_a_new_metric_does_not_ask_for_new_training():
@@ -137,3 +171,16 @@ def test_a_registry_without_tables_is_shown_in_those_of_the_paper(tmp_path):
         name: table.metrics for name, table in PAPER.tables.items()
     }
     assert not any(table.published for table in tables.values())
+
+
+def test_rows_without_annotation_are_an_ablation_that_shares_its_runs_with_the_paper_s():
+    free = registry.load_registry(registry._packaged("label-free.toml"))
+    for row in ("network-shape-intensity", "network-manual", "classical-shape-intensity"):
+        one, other = (registry.resolve(book, row, "cpu", DATASET, 0) for book in (free, PAPER))
+        assert one.hash == other.hash
+    assert registry.lineage(free, "network-second-generation") == ["network-declumped"]
+    assert registry.parent_of(free, "network-shape-intensity-refined-after") == "network-shape-intensity"
+    blind = [name for name, row in free.rows.items() if not row.source.is_truth]
+    assert len(blind) == len(free.rows) - 1
+    (claim,) = free.claims.values()
+    assert claim.row in blind and claim.reference == "network-manual"

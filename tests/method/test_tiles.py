@@ -61,6 +61,19 @@ def test_rows_of_a_stitched_field_come_as_soon_as_their_tiles_are_there(shape, s
     np.testing.assert_array_equal(np.concatenate(bands), stitch(values, shape))
 
 
+@given(st.lists(st.tuples(st.integers(1, 700), st.integers(1, 700)), min_size=1, max_size=4))
+def test_a_tile_is_no_larger_than_the_papers_or_than_the_fields_need(shapes):
+    side, longest = tiles.side_for(iter(shapes)), max(map(max, shapes))
+    assert side % 16 == 0 and side <= 512
+    assert longest <= side < longest + 16 if longest <= 512 else side == 512
+
+
+def test_no_more_fields_are_read_than_tell_the_tile():
+    shapes = iter([(100, 100), (520, 696), (100, 100)])
+    assert tiles.side_for(shapes) == 512 and next(shapes) == (100, 100)
+    assert tiles.side_for([]) == 512
+
+
 def test_a_tile_weighs_least_at_its_rim():
     both = np.stack([np.zeros((10, 10, 1)), np.ones((10, 10, 1))])
     seam = stitch(both, (10, 15))[5, :, 0]

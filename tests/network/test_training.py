@@ -12,7 +12,7 @@ from toy import NETWORK, schedule, squares
 from harness.experiment.stages import VERSIONS
 from harness.method import tiles
 from harness.network import inference
-from harness.network.inference import predict_field
+from harness.network.inference import predict_field, side_of
 from harness.network.loss import log_dice_loss
 from harness.network.training import example_order, train, validation_examples
 from harness.network.unet import unet
@@ -102,6 +102,13 @@ def test_a_field_of_any_size_is_predicted(shape):
     tile_maps, field_map = predict_field(unet(**NETWORK), image, size=32)
     assert field_map.shape == shape and tile_maps.shape[1:] == (32, 32)
     assert set(np.unique(field_map)) <= {0, 1, 2}
+
+
+def test_a_network_has_the_tiles_it_was_trained_on(learned):
+    model, image = learned[0], squares(1, 80).images[0]
+    tile_maps, field_map = predict_field(model, image)
+    assert tile_maps.shape == (4, 64, 64) and field_map.shape == (80, 80)
+    assert side_of(model) == 64 and side_of(unet(**NETWORK)) == 512
 
 
 def test_moving_the_tile_grid_hardly_moves_the_labels(learned):

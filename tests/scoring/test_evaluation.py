@@ -7,7 +7,7 @@ from damaged import cropped, spoil
 
 from harness.experiment.stages import VERSIONS
 from harness.method import tiles
-from harness.method.classmap import BACKGROUND, class_map
+from harness.method.classmap import BACKGROUND, NUCLEUS, class_map
 from harness.method.postprocess import nuclei_from_class_map
 from harness.scoring import boundaries, evaluation, metrics, names, pixels, pooling
 
@@ -80,6 +80,23 @@ def test_outlines_are_those_of_the_field_put_together_from_its_tiles():
     assert found["nsd"] == boundaries.normalised_surface_distance(whole)
     assert found["outline_offset"] == boundaries.outline_offset(whole)
     assert np.array_equal(evaluation._joined(list(tiles.cut(classes)), classes.shape), classes)
+
+
+@pytest.mark.parametrize("side", [96, 512])
+def test_tiles_of_any_size_make_up_the_same_field(truths, side):
+    nuclei = next(iter(truths.values()))
+    predicted = spoil(nuclei, 0.4, np.random.default_rng(5))
+    classes, whole = class_map(predicted), evaluation.score_field(evaluation.from_labels(predicted), nuclei)
+    cut = evaluation.from_class_maps(tiles.cut(classes, side), classes)
+    windows = tiles.tile_corners(nuclei.shape, side)
+    for prediction in (evaluation.from_labels(predicted, side), cut):
+        found = evaluation.score_field(prediction, nuclei)
+        assert found.field == whole.field, "nothing of the whole field depends on its tiles"
+        assert len(found.tiles) == len(windows)
+        annotated = [(class_map(nuclei)[y : y + side, x : x + side] == NUCLEUS).sum() for y, x in windows]
+        assert [each["px_annotated"] for each in found.tiles] == annotated
+    (strip,) = cut.kept.values()
+    np.testing.assert_array_equal(evaluation.tiles_of_strip(strip), cut.tile_maps)
 
 
 def test_a_field_smaller_than_a_tile_is_scored_without_its_padding(truths):

@@ -226,7 +226,7 @@ def segmenting(network: dict[str, Any], size: int, images: list[np.ndarray]) -> 
     model.jit_compile = backend.compiles_by_xla()
     ways: dict[str, Callable] = {"tiles, float32": partial(predict_field, model, size=size)}
     for computed in dict.fromkeys(("float32", precision())):
-        ways[f"windows, {computed}"] = partial(predict_windows, for_windows(model, computed))
+        ways[f"windows, {computed}"] = partial(predict_windows, for_windows(model, computed), size=size)
     turns = np.array([[_spent(way, image) for way in ways.values()] for image in [*images, *images]])  # (2 N, ways, 2)
     turns = turns[len(images) :]
     middle, ratios = np.median(turns, axis=0), np.median(turns[:, :1] / turns, axis=0)  # (ways, 2) each

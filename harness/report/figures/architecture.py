@@ -32,11 +32,11 @@ def sizes(base: int, last: int, side: int = 512) -> list[tuple[int, int, int]]:
     return [(side >> level, base << level, last if level == 0 else base << level) for level in range(DEPTH + 1)]
 
 
-def architecture(base: int, last: int) -> Figure:
-    """Draw the U-Net of these widths; a matplotlib Figure."""
+def architecture(base: int, last: int, tile: int = 512) -> Figure:
+    """Draw the U-Net of these widths for tiles of a side in px; a matplotlib Figure."""
     figure = Figure(figsize=(11, 5.2), layout="constrained")
     axis = figure.subplots()
-    levels = sizes(base, last)
+    levels = sizes(base, last, tile)
     for level, (side, down, up) in enumerate(levels):
         _level(axis, level, side, down, up)
     axis.annotate("tile", (_left(0) - 0.35, 0), ha="right", va="center", fontsize=10)

@@ -87,7 +87,11 @@ def _busiest(errors, annotated, predicted):
 
 def densest(mask: np.ndarray, parts: int = 4) -> Window:
     """The window, a `parts`-th of the field each way, with most pixels of a (H, W) mask."""
-    size = [length // parts for length in mask.shape]
+    return window_with_most(mask, [length // parts for length in mask.shape])
+
+
+def window_with_most(mask: np.ndarray, size: list[int]) -> Window:
+    """The window of (height, width) px with most pixels of a (H, W) mask."""
     near = uniform_filter(mask.astype(np.float32), size, mode="constant")
     centre = np.unravel_index(near.argmax(), near.shape)
     corner = [int(np.clip(c - n // 2, 0, whole - n)) for c, n, whole in zip(centre, size, mask.shape, strict=True)]

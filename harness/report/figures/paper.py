@@ -103,7 +103,8 @@ def tile_to_show(result: RowResults, dataset: DataSet) -> tuple[np.ndarray, np.n
         ((name, index) for name, maps in strips.items() for index in range(len(maps))),
         key=lambda at: (strips[at[0]][at[1]] == SEPARATION).sum(),
     )
-    return tiles.cut(dataset.read_image(name))[index], strips[name][index]
+    classes = strips[name][index]
+    return tiles.cut(dataset.read_image(name), len(classes))[index], classes
 
 
 def postprocessing(image: np.ndarray, classes: np.ndarray) -> Figure:

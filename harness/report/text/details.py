@@ -3,9 +3,10 @@
 import pandas as pd
 
 from harness.report.content import Content
-from harness.report.markdown import number, to_markdown
-from harness.report.text.rows import section, title
+from harness.report.markdown import code, number, to_markdown
+from harness.report.text.rows import heading, section, title, value
 from harness.scoring.metrics import PROTOCOLS
+from harness.scoring.names import TABLES
 
 OUTLINES = """\
 ## Outlines and counts
@@ -37,6 +38,12 @@ ERRORS = """\
 After Caicedo et al. (2019), on the same nuclei: missed, or extra, without a partner of IoU above 0.7; merged, or split,
 with two partners or more of IoU above 0.1. Sizes are those of annotated nuclei for missed and split, of predicted ones
 for extra and merged.
+
+"""
+TRANSFER = """\
+## Learned on one data set, scored on another
+
+Networks of this profile on the test fields of each data set, by the data set that they learned on. Means over seeds.
 
 """
 UNITS = {"tile": "tiles", "field": "fields"}
@@ -82,3 +89,14 @@ def errors(content: Content) -> str:
     for name in frame.columns[2:]:
         text[name] = [number(value, 0 if float(value).is_integer() else 1) for value in frame[name]]
     return ERRORS + to_markdown(text.rename(columns={"row": ""}), ("", "size"))
+
+
+def transfer(content: Content) -> str:
+    """Every pair of data sets that a network learned on and was scored on; nothing where all were the same."""
+    lines = [
+        {"": title(content, line["row"]), "learned on": code(line["learned_on"]), "scored on": code(line["scored_on"])}
+        | {"seeds": str(line["seeds"])}
+        | {heading(metric): value(metric, line[metric]) for metric in TABLES}
+        for line in content.transfer.to_dict("records")
+    ]
+    return TRANSFER + to_markdown(pd.DataFrame(lines), ("", "learned on", "scored on")) if lines else ""

@@ -13,7 +13,7 @@ JACCARD = """\
 Jaccard index |M| / (|G| + |R| − |M|), pooled over the test set: |M| nuclei matched one to one, |G| annotated,
 |R| predicted, those at the edge or under 25 px left out. Two protocols:
 
-- `paper`: on each 512x512 tile; overlaps under the binary mask eroded 3x3; classical label images as they are. A
+- `paper`: on each {tile}x{tile} tile; overlaps under the binary mask eroded 3x3; classical label images as they are. A
   reconstruction: the paper prints the matching rule, but neither the unit nor the limit of 25 px.
 - `equal`: on the whole field; each object eroded 3x3; classical label images post-processed like the network's.
 
@@ -21,6 +21,10 @@ Jaccard index |M| / (|G| + |R| − |M|), pooled over the test set: |M| nuclei ma
 DICE = """\
 Dice coefficient 2|A∩B| / (|A| + |B|), mean over the test tiles; a tile where the class is absent on both sides is
 left out.
+
+"""
+F1 = """\
+F1 over all nuclei of the whole fields, post-processed, where a pair counts from that intersection over union on.
 
 """
 NOTES = """\
@@ -61,7 +65,7 @@ def tables(content: Content) -> str:
         cells = content.scores[content.scores["table"] == name]
         about = "".join(
             text
-            for key, text in (("dice", DICE), ("jaccard", JACCARD))
+            for key, text in (("dice", DICE), ("jaccard", JACCARD.format(tile=content.tile)), ("f1", F1))
             if any(metric.startswith(key) for metric in table.metrics)
         )
         shown = to_markdown(score_table(content, cells))
