@@ -1,5 +1,6 @@
 """The command `harness`: wiring and words for people, nothing else. Stages are imported when a command needs them."""
 
+import errno
 import json
 import os
 import sys
@@ -14,7 +15,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from harness import __version__, api
-from harness.core.errors import HarnessError
+from harness.core.errors import HarnessError, one_line
 from harness.core.signals import Stopped, ended_in_order
 
 if TYPE_CHECKING:
@@ -68,6 +69,11 @@ IMAGES = "folder of TIFF, PNG or OME-Zarr images, also in folders below it; or a
 AsJson = Annotated[bool, typer.Option("--json", help="for scripts")]
 
 
+# Errors that are no fault of this program: numbers of the operating system's, and the packages that a store speaks by.
+OF_THE_MACHINE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE)
+OF_THE_STORE = ("mlflow", "sqlalchemy", "sqlite3", "requests", "urllib3", "psycopg2")
+
+
 def main() -> None:
     """Run the command; a refused request is one line and exit code 2, Ctrl-C is 130, SIGTERM 143."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -75,14 +81,37 @@ def main() -> None:
         with ended_in_order():
             app()
     except HarnessError as error:
-        errors.print(f"[red]harness:[/red] {escape(str(error))}")
-        sys.exit(2)
-    except PermissionError as error:
-        errors.print(f"[red]harness:[/red] {escape(f'{error.filename}: {error.strerror}; change its permissions')}")
+        _complain(str(error))
         sys.exit(2)
     except Stopped as stopped:
         errors.print("harness: stopped; what is done is kept, and the same command goes on from the last whole epoch")
         sys.exit(stopped.code)
+    except Exception as error:
+        refused = isinstance(error, PermissionError)
+        line = _fault_of_the_machine(error)
+        if not line:
+            raise
+        _complain(line)
+        sys.exit(2 if refused else 1)
+
+
+def _complain(line: str) -> None:
+    errors.print(f"[red]harness:[/red] {escape(one_line(line))}")
+
+
+def _fault_of_the_machine(error: BaseException) -> str | None:
+    """A disk, a permission or a tracking store that fails, in a line; None of what is a fault of this program."""
+    if isinstance(error, OSError) and error.errno in OF_THE_MACHINE and error.filename:
+        advice = (
+            "change its permissions" if isinstance(error, PermissionError) else "the same command goes on when that is mended"
+        )
+        return f"{error.filename}: {error.strerror}; {advice}"
+    if type(error).__module__.partition(".")[0] in OF_THE_STORE:
+        from harness.experiment.tracking import without_password
+
+        said = without_password(" ".join(str(error).split("\n[SQL", 1)[0].split()))
+        return f"the tracking store failed ({type(error).__name__}: {said[:300]}); the same command goes on when it is back"
+    return None
 
 
 @app.command()
@@ -308,7 +337,7 @@ def data(
     wrong = problems(Path(dataset)) if is_data_folder(dataset) else []
     wrong += faults(open_dataset(dataset, data_dir)) if is_bbbc038(dataset) else []
     for line in wrong:
-        errors.print(f"[red]harness:[/red] {escape(line)}")
+        _complain(line)
     if wrong:
         raise typer.Exit(2)
     opened, registry = open_dataset(dataset, data_dir), load_registry(file)
@@ -471,7 +500,7 @@ def _work_through(what, total, there, done):
     ):
         good, bad, nuclei = good + (not wrong), bad + bool(wrong), nuclei + count
         if wrong:
-            errors.print(f"[red]harness:[/red] {escape(name)}: {escape(wrong)}")
+            _complain(f"{name}: {wrong}")
     console.print(f"{good} image{'s' * (good != 1)}, {nuclei} nuclei" + (f"; {there} were there" if there else ""))
     return 1 if bad else 0
 
@@ -507,6 +536,8 @@ def _settings(pairs: list[str]) -> dict:
             settings[key] = tomllib.loads(f"value = {value}")["value"]
         except tomllib.TOMLDecodeError:
             settings[key] = value
+        except (ValueError, RecursionError) as error:  # a number of thousands of digits, lists a thousand deep
+            raise HarnessError(f"--set {key}: is no value that can be read; give another one") from error
     return settings
 
 
@@ -746,7 +777,7 @@ def _run(session, rows, seeds, workers, scheduler, learned_on=None, contaminated
 
 def _ended(outcome):
     if outcome.failure:
-        errors.print(f"[red]harness:[/red] {outcome.spec.name}: {escape(outcome.failure)}")
+        _complain(f"{outcome.spec.name}: {outcome.failure}")
 
 
 def _report(session, out, **options):

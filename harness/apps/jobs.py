@@ -23,7 +23,7 @@ from harness.core.errors import HarnessError
 from harness.core.files import claimed, written
 from harness.core.label_images import check_labels, write_label_image
 from harness.core.parallel import over_fields
-from harness.datasets import field_name
+from harness.datasets import NOT_TEXT, field_name, is_text
 from harness.datasets.dataset import digest_of, sha256_of
 from harness.datasets.pixels import files_of, is_image_file
 from harness.experiment.stages import versions_of
@@ -75,12 +75,15 @@ def images_in(images: Path, out: Path | None) -> dict[str, Path]:
     Raises
     ------
     HarnessError
-        No such folder, no image in it, or two images of the same stem.
+        No such folder, no image in it, a name that is not UTF-8, or two images of the same stem.
     """
     root, found = _found(Path(images), Path(out).resolve() if out else None)
     files = {file.relative_to(root).as_posix(): file for file in sorted(found)}
     if not files:
         raise HarnessError(f"{images}: not a folder with images; give one that holds TIFF, PNG or OME-Zarr, or a pattern")
+    nameless = next((name for name in files if not is_text(name)), None)
+    if nameless:
+        raise HarnessError(f"{root / nameless}: {NOT_TEXT}")
     twice = sorted(stem for stem, count in Counter(map(field_name, files)).items() if count > 1)
     if twice:
         raise HarnessError(f"{images}: {twice[0]} is there with two endings; label images are named by the stem, so keep one")

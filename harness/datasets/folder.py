@@ -152,6 +152,9 @@ def _by_field(folder: Path, folders: bool = False) -> tuple[dict[str, Path], lis
         field = pixels.field_name(path.name) if pixels.is_image_file(path) else path.name
         if path.name.startswith("."):
             continue
+        if not pixels.is_text(path.name):
+            wrong.append(f"{path}: {pixels.NOT_TEXT}")
+            continue
         if not (pixels.is_image_file(path) or (folders and path.is_dir())):
             wrong.append(f"{path}: is neither TIFF nor PNG nor OME-Zarr; convert it or move it elsewhere")
         elif field in found:
@@ -173,9 +176,9 @@ def _split_lists(folder: Path, images: Mapping[str, Path]) -> tuple[dict[str, tu
         lists[split] = tuple(name if name in images else pixels.field_name(name) for name in names)
         for name, field in zip(names, lists[split], strict=True):
             if field not in images:
-                wrong.append(f"{path}: names {name}, which is not in images/; add it or take out the line")
+                wrong.append(f"{path}: names {name:.100}, which is not in images/; add it or take out the line")
             if field in seen:
-                wrong.append(f"{path}: names {name}, as {seen[field]}.txt does; take out one of the lines")
+                wrong.append(f"{path}: names {name:.100}, as {seen[field]}.txt does; take out one of the lines")
             seen[field] = split
     return lists, wrong
 

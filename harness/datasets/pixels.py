@@ -1,17 +1,24 @@
 """Images and nuclei of single files, in the forms in which people store them."""
 
+import warnings
 from contextlib import suppress
+from math import prod
 from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
+import psutil
 import tifffile
+from PIL import Image
 from skimage.measure import label
 
 from harness.core.errors import HarnessError
 from harness.core.label_images import renumber
 from harness.datasets.planes import Stored, choose, open_ome_zarr, too_many
 
+NOT_TEXT = "its name is not UTF-8; rename it"
+HOLDS = 2000  # bytes of pixels to a byte of a file; deflate and LZW reach 1,000 and 1,400, on one value alone
+WORK = 40  # bytes of memory to a pixel, of its label image at the least
 ENDINGS = (".ome.tiff", ".ome.tif", ".tiff", ".tif", ".png")
 FOLDERS = (".ome.zarr", ".zarr")  # images that are folders
 
@@ -40,6 +47,11 @@ def is_ome_zarr(path: Path) -> bool:
 def files_of(image: Path) -> list[Path]:
     """The files that an image consists of: one, or those of an OME-Zarr."""
     return sorted(path for path in image.rglob("*") if path.is_file()) if image.is_dir() else [image]
+
+
+def is_text(name: str) -> bool:
+    """Whether a file's name is UTF-8; tables and manifests hold no other."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace") == name
 
 
 def size(shape: tuple[int, ...]) -> str:
@@ -115,7 +127,7 @@ def read_nuclei(path: Path) -> np.ndarray:
         return label(mask[..., 0]).astype(np.int32)
     if mask.ndim != 2:
         raise HarnessError(f"{path}: is no label image and no colouring in red; save one integer per nucleus")
-    if mask.dtype.kind == "f":
+    if mask.dtype.kind not in "uib":
         raise HarnessError(f"{path}: is a mask of {mask.dtype} values; save one integer per nucleus")
     if mask.min() < 0:
         raise HarnessError(f"{path}: is a mask with negative values; save 0 for background and ids from 1")
@@ -182,14 +194,36 @@ def _stored(path: Path) -> Stored:
     return stored
 
 
+def _check_size(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Before memory is asked for: what a file says of its size may be wrong, and a size may be too large for this machine."""
+    pixels = prod(shape)
+    if pixels * dtype.itemsize > HOLDS * path.stat().st_size:
+        raise HarnessError(
+            f"{path}: says it is of {size(shape)}, more than its {path.stat().st_size} bytes can hold; "
+            "replace the file or take it out of the data set"
+        )
+    free = psutil.virtual_memory().available
+    if pixels * WORK > free:
+        raise HarnessError(
+            f"{path}: {size(shape)} take {pixels * WORK / 1e9:.1f} GB to work on, and {free / 1e9:.1f} GB are free; "
+            "cut it into smaller images"
+        )
+
+
 def _png(path: Path) -> Stored:
-    pixels = iio.imread(path, plugin="pillow")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # of sizes that are checked here
+        there = iio.improps(path, plugin="pillow")
+        _check_size(path, there.shape, there.dtype)
+        pixels = iio.imread(path, plugin="pillow")
     pixels = pixels[..., 0] if pixels.shape[2:] == (2,) else pixels  # grey with opacity
     return Stored(pixels, "YXS"[: pixels.ndim])
 
 
 def _tiff(path: Path) -> Stored:
     with tifffile.TiffFile(path) as file:
+        for series in file.series[:1]:
+            _check_size(path, series.shape, series.dtype or np.dtype(bool))
         try:
             pixels, axes = file.asarray(), file.series[0].axes
         except ValueError as error:

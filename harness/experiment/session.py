@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -135,8 +136,11 @@ class Session:
         parent = tracking.row_run(spec)
         try:
             run_id = runner.run(spec, self.dataset, say, parent)
-        finally:
-            tracking.summarise(parent, spec.title, {})
+        except BaseException:
+            with suppress(Exception):  # what has failed is to be heard
+                tracking.summarise(parent, spec.title, {})
+            raise
+        tracking.summarise(parent, spec.title, {})
         return tracking.get(run_id)
 
     def _keep_splits(self) -> None:

@@ -1,4 +1,5 @@
 import json
+import os
 import shutil
 
 import numpy as np
@@ -109,3 +110,30 @@ def test_refused_requests(harness, images, tmp_path, arguments, said):
     code, _, err = harness(*(str(argument).format(images=images) for argument in arguments))
     assert code == 2 and said in err and err.count("\n") == 1
     assert not (tmp_path / "labels").exists()
+
+
+def test_a_name_that_is_not_utf8_is_refused_in_a_line_that_can_be_written(harness, images, tmp_path):
+    folder = shutil.copytree(images, tmp_path / "odd")
+    (folder / "eight-bit.png").rename(os.fsdecode(os.fsencode(folder) + b"/\xff.png"))
+    code, _, err = harness("label", "consensus", folder, tmp_path / "out")
+    assert code == 2 and "its name is not UTF-8; rename it" in err and err.count("\n") == 1
+    err.encode()
+
+
+@pytest.mark.parametrize(
+    "pair",
+    ["threshold_smoothing=1e9", "suppression=1e9", "min_diameter=1" + "0" * 5000, "bounds=" + "[" * 5000, "min_diameter=nan"],
+)
+def test_a_setting_that_would_fill_the_memory_or_cannot_be_read_is_refused(harness, images, tmp_path, pair):
+    code, _, err = harness("label", "cellprofiler:shape/intensity", images, tmp_path / "out", "--set", pair)
+    assert code == 2 and err.count("\n") == 1 and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("scale", [1e-38, 1e-30, 1e30])
+def test_very_small_and_very_large_values_are_labelled(harness, images, tmp_path, scale):
+    first = images / f"{NAMES[0]}.tif"
+    folder = tmp_path / "extreme"
+    folder.mkdir()
+    tifffile.imwrite(folder / "a.tif", tifffile.imread(first).astype(np.float32) * np.float32(scale))
+    code, _, err = harness("label", "consensus", folder, tmp_path / "out")
+    assert code == 0, err

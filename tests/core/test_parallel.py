@@ -1,7 +1,7 @@
 """Fields and long tasks done in other processes of this machine, some of which are killed."""
 
 from functools import partial
-from threading import Barrier, Event
+from threading import Barrier
 
 import pytest
 from tasks import kill_itself, once
@@ -63,17 +63,7 @@ def test_fields_in_threads_come_in_order_and_side_by_side():
     assert list(parallel.over_fields(meet, range(6), workers=1, threads=2)) == list(range(6))
 
 
-def test_what_is_not_asked_for_is_not_begun_in_threads():
-    begun, first = [], Event()
-
-    def wait(field):
-        begun.append(field)
-        if field:
-            first.wait(20)
-        return field
-
-    results = parallel.over_fields(wait, range(100), workers=1, threads=2)
-    assert next(results) == 0
-    first.set()
-    results.close()
-    assert len(begun) < 100
+def test_tasks_side_by_side_share_the_cores(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(9)))
+    tasks = [(), ()]
+    assert list(parallel.as_they_end(parallel.cores, tasks, lambda: 0, workers=2)) == [4, 4]
