@@ -446,6 +446,7 @@ def segment(
     redo: Redo = False,
     workers: Annotated[int, typer.Option(min=1, help="processes, each with the network in its memory")] = 1,
     scheduler: Scheduler = None,
+    review: Annotated[bool, typer.Option("--review", help="draw the nuclei the network is least certain of: review.png")] = False,
 ) -> None:
     """Find the nuclei of new images with a trained network; goes on where it was stopped."""
     from harness.apps.segmenting import segment_files
@@ -453,7 +454,12 @@ def segment(
 
     how = {"formats": tuple(export_as or ()), "workers": workers, "scheduler": scheduler}
     job = segment_files(model, tracking.connect(tracking_uri), images, out, redo, channel, refine or [], **how)
-    raise typer.Exit(_work_through(model, *job))
+    code = _work_through(model, *job)
+    if review:
+        from harness.apps.reviewing import write_sheet
+
+        console.print(f"wrote {write_sheet(images, out, channel)}")
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -661,7 +667,9 @@ def _show(frame: "pd.DataFrame", title: str = "") -> None:
 
 @app.command()
 def bench(
-    parts: Annotated[list[str] | None, typer.Argument(help="classical, scoring, train, infer; all when left out")] = None,
+    parts: Annotated[
+        list[str] | None, typer.Argument(help="classical, scoring, train, infer, segment; all when left out")
+    ] = None,
     dataset: Dataset = "synthetic",
     data_dir: DataDir = None,
     fields: Annotated[int, typer.Option(min=1, help="test fields that are timed")] = 5,
@@ -688,6 +696,7 @@ def bench(
         "scoring": lambda: timing.time_scoring(data(), fields),
         "train": timing.time_training,
         "infer": timing.time_inference,
+        "segment": lambda: timing.time_segmenting(data(), fields),
     }
     measured = [line for part in parts or timing.PARTS for line in measure[part]()]
     if as_json:

@@ -108,7 +108,7 @@ def windows(folder):
         return 1 / (1 + (batch - np.array([-0.6, 0.4, 1.2], np.float32)) ** 2)
 
     for largest in (2**20, 130**2):
-        seen = inference.predict_windows(SimpleNamespace(predict_on_batch=levels), FIELD[0][:, :340], largest)
+        seen = inference.predict_windows(SimpleNamespace(predict_on_batch=levels), FIELD[0][:, :340], largest=largest)
         yield from (seen.classes, seen.nucleus.astype(float).round(1))
 
 

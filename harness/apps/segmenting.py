@@ -16,10 +16,11 @@ from harness.core.files import whole
 from harness.datasets import read_image
 from harness.method.postprocess import nuclei_from_class_map
 from harness.network.start import load_backend
+from harness.scoring.doubt import sharpness
 from harness.sources.predicted import Predicted, refine
 from harness.sources.refinements import Refined, Step, described, open_steps
 
-STAGES = ("tiles", "windows", "postprocess")
+STAGES = ("tiles", "windows", "postprocess", "doubt")
 THREADS = 2  # images in work: one is read, post-processed and written while the network computes another
 _computing = Lock()
 COLUMNS = {
@@ -105,13 +106,13 @@ def _segment(model: str, store: str, precision: str, steps: Sequence[Step], chan
     image = read_image(file, channel)
     with _computing:  # the rest goes on beside it
         trained = windowed(model, store, precision)
-        from harness.network.inference import predict_windows
+        from harness.network.inference import predict_windows, side_of
 
-        seen = predict_windows(trained, image)
+        seen = predict_windows(trained, image, side_of(network(model, store)))
     nuclei = refine(steps, image, nuclei_from_class_map(seen.classes))
 
     def write_table(base: Path) -> None:
-        table = properties(nuclei, image)
+        table = properties(nuclei, image, seen.nucleus)
         table.insert(1, "image", base.name)  # after the label, which is what napari knows a table's lines by
         with whole(base.with_name(f"{base.name}.csv")) as partial_file:
             table.to_csv(partial_file, index=False)
@@ -119,8 +120,8 @@ def _segment(model: str, store: str, precision: str, steps: Sequence[Step], chan
     return nuclei, write_table
 
 
-def properties(nuclei: np.ndarray, image: np.ndarray) -> pd.DataFrame:
-    """Measure the nuclei of a field with scikit-image's region properties.
+def properties(nuclei: np.ndarray, image: np.ndarray, probability: np.ndarray) -> pd.DataFrame:
+    """Measure the nuclei of a field, with scikit-image's region properties, and how certain they are.
 
     Parameters
     ----------
@@ -128,12 +129,22 @@ def properties(nuclei: np.ndarray, image: np.ndarray) -> pd.DataFrame:
         Label image.
     image : (H, W) ndarray
         Intensities as stored.
+    probability : (H, W) ndarray
+        Of class nucleus, as the network sees it.
 
     Returns
     -------
     DataFrame
-        One line per nucleus: label, area (px), y and x of the centroid (px, from 0 at the first row and column), and
-        the mean, smallest and largest intensity.
+        One line per nucleus: label, area (px), y and x of the centroid (px, from 0 at the first row and column), the mean,
+        smallest and largest intensity; confidence, the mean of `probability` over its pixels; and edge, see
+        `harness.scoring.doubt.sharpness`, in 1/px.
     """
     wanted = ("label", "num_pixels", "centroid", "intensity_mean", "intensity_min", "intensity_max")
-    return pd.DataFrame(regionprops_table(nuclei, image, properties=wanted)).rename(columns=COLUMNS)
+    measured = pd.DataFrame(regionprops_table(nuclei, image, properties=wanted)).rename(columns=COLUMNS)
+    certain = regionprops_table(nuclei, probability, properties=(), extra_properties=(confidence,))
+    return measured.assign(confidence=certain["confidence"].round(4), edge=sharpness(nuclei, image).round(4))
+
+
+def confidence(mask: np.ndarray, probability: np.ndarray) -> float:
+    """Mean over the pixels of a nucleus; scikit-image hands over their box."""
+    return float(probability[mask].mean(dtype=np.float64))

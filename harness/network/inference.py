@@ -114,7 +114,7 @@ def for_windows(model: "keras.Model", precision: str) -> "keras.Model":
     return copy
 
 
-def predict_windows(model: "keras.Model", image: np.ndarray, largest: int = windows.LARGEST) -> Seen:
+def predict_windows(model: "keras.Model", image: np.ndarray, size: int = tiles.SIZE, largest: int = windows.LARGEST) -> Seen:
     """Class map of a field through windows that fit it, see `harness.method.windows`: close to `predict_field`, not equal.
 
     Parameters
@@ -123,6 +123,8 @@ def predict_windows(model: "keras.Model", image: np.ndarray, largest: int = wind
         From `for_windows`.
     image : (H, W) ndarray
         Intensities as stored.
+    size : int
+        Side in px of the tiles that the network has learned from, see `side_of`.
     largest : int
         Pixels in a window at most.
 
@@ -132,7 +134,7 @@ def predict_windows(model: "keras.Model", image: np.ndarray, largest: int = wind
     """
     seen = Seen(np.empty(image.shape, np.uint8), np.empty(image.shape, np.float16))
     cover = windows.cover(image.shape, largest)
-    for window, part in zip(cover, windows.normalised(image, [each.seen for each in cover]), strict=True):
+    for window, part in zip(cover, windows.normalised(image, [each.seen for each in cover], size), strict=True):
         y_pred = np.asarray(model.predict_on_batch(part[None, ..., None]))[0][window.inside]  # (h, w, 3)
         seen.classes[window.decided] = _class_map(y_pred)
         seen.nucleus[window.decided] = y_pred[..., NUCLEUS]

@@ -1,10 +1,12 @@
 import json
 
+import numpy as np
 import pytest
 
 from harness.apps import benchmarks as bench
 from harness.apps.benchmarks import network as training_bench
 from harness.apps.benchmarks.network import operations_per_step
+from harness.datasets import DataSet
 
 
 def test_every_part_is_timed_on_this_machine(harness):
@@ -27,6 +29,15 @@ def small(monkeypatch):
 def test_inference_is_timed_by_the_tile(small, backend):
     (line,) = bench.time_inference()
     assert (line.what, line.per) == ("inference", "tile") and line.seconds > 0
+
+
+def test_windows_take_turns_with_tiles(small, backend, monkeypatch):
+    monkeypatch.setattr("harness.network.inference.precision", lambda: "bfloat16")
+    images = {name: np.random.default_rng(index).integers(0, 4096, (40, 52)) for index, name in enumerate("ab")}
+    lines = bench.time_segmenting(DataSet("small", "", {"test": ("a", "b")}, images.get, lambda _: None), 2)
+    assert [line.what.split(", ", 1)[1] for line in lines] == ["tiles, float32", "windows, float32", "windows, bfloat16"]
+    assert all(line.per == "field" and line.seconds > 0 for line in lines)
+    assert "1.00 times as fast as tiles, 1.00 times" in lines[0].note
 
 
 @pytest.mark.integration

@@ -67,11 +67,13 @@ def test_every_nucleus_of_images_of_any_size_is_labelled_and_measured(segment, i
         table = pd.read_csv(tmp_path / "out" / f"{name}.csv")
         count = (shape[0] // 60) * (shape[1] // 60)
         assert labels.shape == shape and labels.dtype == np.uint16 and labels.max() == count
-        assert list(table.columns) == ["label", "image", "area", "y", "x", "intensity_mean", "intensity_min", "intensity_max"]
+        described = ["area", "y", "x", "intensity_mean", "intensity_min", "intensity_max", "confidence", "edge"]
+        assert list(table.columns) == ["label", "image", *described]
         assert len(table) == count and set(table.image) == {name}
         np.testing.assert_array_equal(table.area, np.bincount(labels.ravel())[1:])
         np.testing.assert_allclose(table.intensity_mean, image[table.y.round().astype(int), table.x.round().astype(int)])
         np.testing.assert_allclose(table.y % 60, 29.5, atol=1)
+        assert (table.confidence == 1).all() and table.edge.between(0.3, 0.5).all()  # of a step through the Gaussian
     assert len(pd.read_csv(tmp_path / "out" / "none.csv")) == 0 == tifffile.imread(tmp_path / "out" / "none.tif").max()
     assert not list((tmp_path / "out").glob("*.partial"))
 
@@ -127,3 +129,50 @@ def test_what_holds_no_network_is_refused_before_anything_is_written(harness, im
     code, _, err = harness("segment", "0" * 32, images, "out")
     assert code == 2 and "no trained network" in err and err.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_confidence_is_the_mean_probability_of_a_nucleus():
+    nuclei = np.zeros((20, 30), np.int32)
+    nuclei[2:6, 3:8], nuclei[10:15, 10:16] = 1, 3  # an id is left out
+    probability = np.zeros(nuclei.shape, np.float16)
+    probability[nuclei == 1], probability[nuclei == 3] = 0.75, 0.5
+    probability[2, 3:8] = 0.25
+    table = segmenting.properties(nuclei, nuclei * 100, probability)
+    assert table.label.tolist() == [1, 3] and table.confidence.tolist() == [0.625, 0.5]
+
+
+def test_review_draws_the_least_certain_nuclei(segment, images, tmp_path, monkeypatch):
+    from harness.apps import reviewing
+
+    drawn = []
+    real = reviewing._doubtful
+    monkeypatch.setattr(reviewing, "_doubtful", lambda *arguments: drawn.append(real(*arguments)) or drawn[-1])
+    monkeypatch.setattr(Bright, "predict_on_batch", dim_is_uncertain)
+    (images / "broken.tif").write_bytes(b"II*\0nothing")
+    code, out, _ = segment(images, "out", "--review")
+    assert code == 1 and "review.png" in out
+    assert (tmp_path / "out" / "review.png").read_bytes().startswith(b"\x89PNG")
+    (sheet,) = drawn
+    assert sheet.groupby("field").size().to_dict() == {"small": 6, "large": 6, "real": 6}
+    assert sheet.doubt.is_monotonic_decreasing and sheet.label[sheet.field == "large"].tolist() == [1, 2, 3, 4, 5, 6]
+
+
+def dim_is_uncertain(self, tiles):
+    """The brighter a nucleus, the more certain."""
+    image = np.asarray(tiles)[..., 0]
+    nucleus = np.where(image > 0, 0.5 + image / 100, 0)
+    return np.stack([1 - nucleus, nucleus, np.zeros_like(nucleus)], axis=-1)
+
+
+def test_nothing_to_review_is_an_empty_sheet(segment, images, tmp_path):
+    for name in ("small.tif", "large.tif", "real.ome.tif"):
+        (images / name).unlink()
+    assert segment(images, "out", "--review")[0] == 0
+    assert (tmp_path / "out" / "review.png").exists()
+
+
+def test_label_images_of_another_precision_are_refused(segment, images, monkeypatch):
+    assert segment(images, "out")[0] == 0
+    monkeypatch.setattr("harness.network.inference.precision", lambda: "bfloat16")
+    code, _, err = segment(images, "out")
+    assert code == 2 and "precision: float32 then, bfloat16 now" in err

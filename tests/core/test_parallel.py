@@ -1,6 +1,7 @@
 """Fields and long tasks done in other processes of this machine, some of which are killed."""
 
 from functools import partial
+from threading import Barrier
 
 import pytest
 from tasks import kill_itself, once
@@ -49,6 +50,17 @@ class _Watched(list):
 def test_a_killed_process_costs_its_task_another_try(tmp_path, times, expected):
     tasks = [(tmp_path / "task", times)]
     assert list(parallel.as_they_end(kill_itself, tasks, lambda *task: "lost")) == [expected]
+
+
+def test_fields_in_threads_come_in_order_and_side_by_side():
+    """Each waits for the other one of its pair."""
+    pair = Barrier(2)
+
+    def meet(field):
+        pair.wait(timeout=20)
+        return field
+
+    assert list(parallel.over_fields(meet, range(6), workers=1, threads=2)) == list(range(6))
 
 
 def test_tasks_side_by_side_share_the_cores(monkeypatch):

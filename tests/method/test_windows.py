@@ -25,9 +25,9 @@ def test_every_pixel_is_decided_once_and_with_what_is_around_it(height, width, l
 
 
 def test_a_field_that_fits_is_one_window():
-    assert len(cover((520, 696))) == len(cover((1152, 1152))) == len(cover((7, 7))) == 1
+    assert len(cover((520, 696))) == len(cover((1088, 1088))) == len(cover((7, 7))) == 1
     computed = sum(np.prod([seen.stop - seen.start for seen in window.seen]) for window in cover((4096, 4096)))
-    assert computed < 1.35 * 4096**2
+    assert computed < 1.15 * 4096**2
 
 
 @pytest.mark.parametrize("shape", [(520, 696), (512, 512), (30, 41), (700, 512), (1, 1)])
@@ -39,7 +39,7 @@ def test_normalised_as_the_tiles_are(shape):
     answers = np.stack([tiles.normalise(tile) for tile in tiles.windows(image)])
     together = np.concatenate(list(tiles.stitch_bands(answers[..., None], shape)))[..., 0]
     np.testing.assert_allclose(whole[: shape[0], : shape[1]], together, atol=1e-5)
-    np.testing.assert_array_equal(whole, np.pad(whole[: shape[0], : shape[1]], [(0, -n % STEP) for n in shape], mode="reflect"))
+    np.testing.assert_array_equal(whole, np.pad(whole[: shape[0], : shape[1]], [(0, -n % STEP) for n in shape]))
 
 
 def test_what_a_window_is_shown_does_not_depend_on_where_it_ends():

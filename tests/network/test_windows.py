@@ -29,7 +29,7 @@ def test_windows_with_enough_around_them_see_what_one_window_sees(backend, netwo
     assert whole.classes.shape == image.shape and set(np.unique(whole.classes)) <= {0, 1, 2}
     monkeypatch.setattr(windows.cover, "__defaults__", (windows.LARGEST, RECEPTIVE))
     assert len(windows.cover(image.shape, 290 * 290)) > 2
-    parts = predict_windows(model, image, 290 * 290)
+    parts = predict_windows(model, image, largest=290 * 290)
     np.testing.assert_allclose(parts.nucleus.astype(float), whole.nucleus.astype(float), atol=2e-3)
     assert (parts.classes != whole.classes).mean() < 1e-4
 
@@ -57,5 +57,5 @@ def test_images_of_every_size_are_taken(backend, network):
 
 def test_the_model_in_mlflow_makes_the_label_images_of_segment(backend, network, image):
     nuclei = Segmenter(network).predict(image.tolist())
-    seen = predict_windows(for_windows(network, precision()), image)
+    seen = predict_windows(for_windows(network, precision()), image, 64)
     np.testing.assert_array_equal(nuclei, nuclei_from_class_map(seen.classes))

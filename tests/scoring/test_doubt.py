@@ -3,7 +3,7 @@ import pytest
 from skimage.draw import disk
 
 from harness.experiment.stages import VERSIONS
-from harness.scoring.doubt import WEIGHTS, best_iou, doubt, measure, missing
+from harness.scoring.doubt import WEIGHTS, best_iou, doubt, measure, missing, sharpness
 
 SHAPE = (120, 160)
 
@@ -92,3 +92,13 @@ def test_what_is_doubted_stays_the_same():
     found = measure(labels, [THREE, np.roll(THREE, 3, axis=0)], picture(labels))
     assert VERSIONS["doubt"] == 1
     assert doubt(found) == pytest.approx([0.00220346, 0.39529256, 0.07630379, 0.54390029], abs=2e-4)
+
+
+def test_sharpness_is_the_edge_of_each_nucleus_in_its_place():
+    """Also where nuclei touch each other and the edge of the field, and where an id is left out."""
+    labels = nuclei((4, 30, 12), (30, 90, 12), (50, 90, 12), (85, 159, 9), (110, 3, 1))
+    labels[labels == 2] = 0
+    image = picture(labels)
+    np.testing.assert_allclose(sharpness(labels, image), measure(labels, [labels], image)["edge"], rtol=1e-9)
+    assert sharpness(np.zeros((5, 6), np.int32), image[:5, :6]).shape == (0,)
+    assert np.isfinite(sharpness(np.ones((5, 6), np.int32), image[:5, :6])).all()

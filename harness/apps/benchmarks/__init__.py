@@ -9,7 +9,7 @@ import numpy as np
 from harness.datasets import DataSet
 from harness.method import tiles
 
-PARTS = ("classical", "scoring", "train", "infer")
+PARTS = ("classical", "scoring", "train", "infer", "segment")
 NETWORK: dict[str, int] = {}  # the widths that the U-Net has when none are given
 
 
@@ -100,6 +100,18 @@ def time_inference() -> list[Measured]:
     from harness.apps.benchmarks.network import inference
 
     return [Measured("inference", "tile", inference(NETWORK, tiles.SIZE))]
+
+
+def time_segmenting(dataset: DataSet, fields: int) -> list[Measured]:
+    """A field through tiles, as rows are predicted, and through windows, as `segment` predicts; see `time_classical`."""
+    from harness.apps.benchmarks.network import segmenting
+
+    images = [dataset.read_image(name) for name in dataset.splits["test"][:fields]]
+    return [
+        Measured(f"prediction, {way.name}", "field", way.seconds, f"{way.cpu:.3f} s of processor time, {said}")
+        for way in segmenting(NETWORK, tiles.SIZE, images)
+        for said in [f"{way.faster:.2f} times as fast as tiles, {way.cheaper:.2f} times in processor time"]
+    ]
 
 
 def _median(function, arguments):

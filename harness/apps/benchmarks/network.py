@@ -10,7 +10,7 @@ from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from multiprocessing import get_context
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -191,6 +191,53 @@ def _operations(layer):
 
     pixels = layer.input if isinstance(layer, keras.layers.Conv2DTranspose) else layer.output
     return 2 * int(np.prod(layer.kernel.shape)) * pixels.shape[1] * pixels.shape[2]
+
+
+class Way(NamedTuple):
+    """A way to predict a field: seconds and seconds of processor time (medians), and the tiles' in the same turns over them."""
+
+    name: str
+    seconds: float
+    cpu: float
+    faster: float
+    cheaper: float
+
+
+def segmenting(network: dict[str, Any], size: int, images: list[np.ndarray]) -> list[Way]:
+    """Fields through tiles and through windows, in turns; see `training` for the first parameters.
+
+    Parameters
+    ----------
+    network : dict
+    size : int
+    images : list of (H, W) ndarray
+        A turn is one of them; all of them are seen once before.
+
+    Returns
+    -------
+    list of Way
+        Of the tiles, of windows in float32 and, where `harness.network.inference.precision` says so, in bfloat16.
+    """
+    from harness.network import backend
+    from harness.network.inference import for_windows, precision, predict_field, predict_windows
+    from harness.network.unet import unet
+
+    model = unet(**network, size=size)
+    model.jit_compile = backend.compiles_by_xla()
+    ways: dict[str, Callable] = {"tiles, float32": partial(predict_field, model, size=size)}
+    for computed in dict.fromkeys(("float32", precision())):
+        ways[f"windows, {computed}"] = partial(predict_windows, for_windows(model, computed), size=size)
+    turns = np.array([[_spent(way, image) for way in ways.values()] for image in [*images, *images]])  # (2 N, ways, 2)
+    turns = turns[len(images) :]
+    middle, ratios = np.median(turns, axis=0), np.median(turns[:, :1] / turns, axis=0)  # (ways, 2) each
+    return [Way(name, *of_way, *times) for name, of_way, times in zip(ways, middle.tolist(), ratios.tolist(), strict=True)]
+
+
+def _spent(function, *arguments):
+    """Seconds on the wall, and of the processor."""
+    started = perf_counter(), process_time()
+    function(*arguments)
+    return perf_counter() - started[0], process_time() - started[1]
 
 
 def inference(network: dict[str, Any], size: int, repeats: int = 5) -> float:
