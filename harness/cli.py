@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
 
-from harness import __version__
+from harness import __version__, api
 from harness.core.errors import HarnessError
 from harness.core.signals import Stopped, ended_in_order
 
@@ -53,6 +53,9 @@ Workers = Annotated[int, typer.Option(min=1, help="rows x seeds done side by sid
 Scheduler = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="of a Dask scheduler, for example tcp://host:8786; its workers do the work")
 ]
+Contaminated = Annotated[
+    bool, typer.Option("--allow-contaminated", help="run although test fields are in training or validation, and mark the runs")
+]
 Redo = Annotated[bool, typer.Option("--redo", help="make again what was made otherwise, of other images or nobody knows how")]
 AsJson = Annotated[bool, typer.Option("--json", help="for scripts")]
 
@@ -86,11 +89,12 @@ def reproduce(
     predictions: Predictions = False,
     workers: Workers = 1,
     scheduler: Scheduler = None,
+    allow_contaminated: Contaminated = False,
 ) -> None:
     """Run every row of the registry and write the report: the main job."""
     session = _session(dataset, data_dir, profile, tracking_uri, file)
-    with _suite():
-        code = _run(session, list(session.registry.rows), seed, workers, scheduler)
+    with _suite("reproduce", session):
+        code = _run(session, [], seed, workers, scheduler, contaminated=allow_contaminated)
         _report(session, out, predictions=predictions)
     raise typer.Exit(code)
 
@@ -110,12 +114,13 @@ def run(
         str | None, typer.Option(metavar="DATASET", help="score networks that learned on this data set, trained there if need be")
     ] = None,
     learned_on_dir: Annotated[Path | None, typer.Option(help="its --data-dir, where it is another")] = None,
+    allow_contaminated: Contaminated = False,
 ) -> None:
     """Run some rows; a run that is there already is not done again, an interrupted one goes on."""
     session = _session(dataset, data_dir, profile, tracking_uri, file)
     teacher = _session(learned_on, learned_on_dir or data_dir, session.profile, tracking_uri, file) if learned_on else None
-    with _suite():
-        code = _run(session, rows, seed, workers, scheduler, teacher)
+    with _suite("run", session):
+        code = _run(session, rows, seed, workers, scheduler, teacher, allow_contaminated)
     raise typer.Exit(code)
 
 
@@ -129,10 +134,17 @@ def report(
     out: Out = Path("report"),
     predictions: Predictions = False,
     recompute: Annotated[bool, typer.Option("--recompute", help="score the stored predictions again")] = False,
+    controls: Annotated[
+        bool,
+        typer.Option("--controls", help="with rows of the annotation itself, shifted, dilated, merged and empty; scored once"),
+    ] = False,
 ) -> None:
     """Write the tables and figures of the runs that are in the tracking store."""
-    session = _session(dataset, data_dir, profile, tracking_uri, file)
-    with _suite():
+    session = _reading(dataset, data_dir, profile, tracking_uri, file)
+    with _suite("report", session):
+        if controls:
+            with _lines() as say:
+                session = session.with_controls(say)
         _report(session, out, recompute=recompute, predictions=predictions)
 
 
@@ -140,6 +152,7 @@ def report(
 def score(
     name: Annotated[str, typer.Argument(help="what the row is called, for example cellpose")],
     predictions: Annotated[Path, typer.Argument(help="folder of label images, one per test field and named like it")],
+    ceiling: Annotated[bool, typer.Option("--ceiling", help="they are a second annotation: how far any row can come")] = False,
     dataset: Dataset = "synthetic",
     data_dir: DataDir = None,
     tracking_uri: TrackingUri = None,
@@ -149,11 +162,12 @@ def score(
     """Score label images that any tool made, and put them into the tables as an external row."""
     from harness.scoring.names import TABLES
 
-    run = _session(dataset, data_dir, None, tracking_uri, file).score(name, predictions)
+    method = "ceiling" if ceiling else "external"
+    run = _session(dataset, data_dir, None, tracking_uri, file).score(name, predictions, method)
     if as_json:
         print(json.dumps({"row": run.row, "run_id": run.run_id, "dataset": run.dataset, "metrics": run.metrics}, indent=1))
         return
-    table = Table("metric", "value", title=f"{name}, external, on the test fields of {run.dataset}", box=None)
+    table = Table("metric", "value", title=f"{name}, {method}, on the test fields of {run.dataset}", box=None)
     for metric in TABLES:
         table.add_row(metric, f"{run.metrics[metric]:.4f}" if metric in run.metrics else "undefined")
     console.print(table)
@@ -169,7 +183,7 @@ def list_rows(
     as_json: AsJson = False,
 ) -> None:
     """Every row of the registry with the state of its runs."""
-    session = _session(dataset, data_dir, profile, tracking_uri, file)
+    session = _reading(dataset, data_dir, profile, tracking_uri, file)
     results = session.results()
     if as_json:
         print(
@@ -229,6 +243,7 @@ def _definition(spec, dataset, registry):
         "row": spec.row,
         "labels": spec.labels,
         "settings": _listed(spec.source.settings | spec.settings),
+        "refined": _steps(spec.refine) or "no",
         "method": f"{spec.method}: {method}",
         "tile": f"{spec.tile}x{spec.tile} px",
     }
@@ -238,6 +253,10 @@ def _definition(spec, dataset, registry):
             "schedule": f"profile {spec.profile}: {_listed(spec.schedule.model_dump())}",
             "seed": str(spec.seed),
         }
+    if spec.parent:
+        lines["needs"] = f"the network of {spec.parent.row}"
+    if spec.refine_prediction:
+        lines["prediction refined"] = _steps(spec.refine_prediction)
     fields = ", ".join(f"{len(names)} {split}" for split, names in dataset.splits.items())
     return lines | {
         "data set": f"{spec.dataset}: {fields} fields",
@@ -248,15 +267,31 @@ def _definition(spec, dataset, registry):
     }
 
 
+def _steps(steps: list[dict]) -> str:
+    return "; ".join(_listed(step) for step in steps)
+
+
 def _listed(values: dict) -> str:
     """A setting of None is left to the method."""
     return ", ".join(f"{name} {value}" for name, value in values.items() if value is not None) or "none"
 
 
 @app.command()
-def data(dataset: Dataset = "synthetic", data_dir: DataDir = None, file: File = None, as_json: AsJson = False) -> None:
-    """What a data set holds and which rows lack something. Refuses one that is incomplete, altered or wrong."""
-    from harness.datasets import faults, is_bbbc038, is_data_folder, open_dataset, problems, summary, unused
+def data(
+    dataset: Dataset = "synthetic",
+    data_dir: DataDir = None,
+    file: File = None,
+    against: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DATASET", help="another data set, in which fields of this one are looked for; repeatable"),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What a data set holds, which of its fields stand elsewhere too, and which rows lack something.
+
+    Refuses one that is incomplete, altered or wrong.
+    """
+    from harness.datasets import contamination, faults, is_bbbc038, is_data_folder, open_dataset, problems, summary, unused
     from harness.experiment.registry import load_registry, unavailable
 
     if dataset == "bbbc038":
@@ -273,6 +308,9 @@ def data(dataset: Dataset = "synthetic", data_dir: DataDir = None, file: File = 
         "unused": unused(Path(dataset)) if is_data_folder(dataset) else [],
         "not_available": unavailable(registry, opened),
     }
+    shared = [*contamination.within(opened), *contamination.known(opened)]
+    shared += [each for other in against or [] for each in contamination.against(opened, open_dataset(other, data_dir))]
+    found["shared"] = [each._asdict() for each in shared]
     if as_json:
         print(json.dumps(found, indent=1))
         return
@@ -287,6 +325,8 @@ def data(dataset: Dataset = "synthetic", data_dir: DataDir = None, file: File = 
     console.print(table)
     if found["unused"]:
         console.print(f"in no split list, so not used: {', '.join(found['unused'])}")
+    for each in shared:
+        console.print(escape(f"{each} show the same place, {each.spots} spots in common"))
     for row, why in found["not_available"].items():
         console.print(f"{row}: not available, {escape(why)}")
 
@@ -357,6 +397,7 @@ def segment(
     images: Annotated[Path, typer.Argument(help="folder of TIFF or PNG images")],
     out: Annotated[Path, typer.Argument(help="folder of the label images and tables, a .tif and a .csv per image")],
     tracking_uri: TrackingUri = None,
+    refine: Annotated[list[str] | None, typer.Option(help="a step that the nuclei go through: half-contrast; repeatable")] = None,
     redo: Redo = False,
     workers: Annotated[int, typer.Option(min=1, help="processes, each with the network in its memory")] = 1,
     scheduler: Scheduler = None,
@@ -365,7 +406,8 @@ def segment(
     from harness.apps.segmenting import segment_files
     from harness.experiment import tracking
 
-    job = segment_files(model, tracking.connect(tracking_uri), images, out, redo, workers=workers, scheduler=scheduler)
+    store = tracking.connect(tracking_uri)
+    job = segment_files(model, store, images, out, redo, refine or [], workers=workers, scheduler=scheduler)
     raise typer.Exit(_work_through(model, *job))
 
 
@@ -454,7 +496,7 @@ def compare(
 
     if not rows and not all_:
         raise HarnessError("compare needs two rows or more, or --all; for example: harness compare --all")
-    results = _session(dataset, data_dir, profile, tracking_uri, file).results()
+    results = _reading(dataset, data_dir, profile, tracking_uri, file).results()
     found = [comparing.compare_rows(results, rows or [], name) for name in metric or ["jaccard_equal"]]
     for each in found:
         comparing.log(each, results)
@@ -488,7 +530,7 @@ def budget(
     """How many fields to annotate, and which: from the annotated test fields and any number of others."""
     from harness.apps import budget as planning
 
-    session = _session(dataset, data_dir, profile, tracking_uri, file)
+    session = _reading(dataset, data_dir, profile, tracking_uri, file)
     found = planning.plan(session.dataset, session.results(), rows or [], metric, _aside, half_width, power, next_)
     if out:
         planning.write(found, out)
@@ -516,7 +558,7 @@ def triage(
     """Which labels to correct first, told without annotation; with --out, as label images ready for an editor."""
     from harness.apps import triage as doubting
 
-    session = _session(dataset, data_dir, profile, tracking_uri, file)
+    session = _reading(dataset, data_dir, profile, tracking_uri, file)
     found = doubting.judge(session.dataset, session.results(), row, _aside)
     if out:
         doubting.write(found, session.dataset, out, fields)
@@ -591,8 +633,8 @@ def ui(tracking_uri: TrackingUri = None, port: Annotated[int, typer.Option(help=
     uri = tracking.connect(tracking_uri)
     server = uri if uri.startswith(tracking.SERVERS) else f"http://127.0.0.1:{port}"
     console.print(
-        f"{server}/#/experiments: choose 'Model training' at the top left, then an experiment, "
-        "DATASET-PROFILE; its runs are the rows, with their seeds folded up below them"
+        f"{server.rstrip('/')}/#/experiments?workflowType=machine_learning: choose an experiment, DATASET-PROFILE; "
+        "its runs are the rows, with their seeds folded up below them"
     )
     if server == uri:
         return  # it serves the pages itself
@@ -628,35 +670,34 @@ def _lines() -> Iterator[Callable[..., None]]:
 
 
 def _session(dataset, data_dir, profile, tracking_uri, file):
-    from harness.experiment.session import connect, prepare
-
-    return connect(prepare(dataset, data_dir, profile, file), tracking_uri)
+    return api.open_dataset(dataset, data_dir, profile, file, tracking_uri)
 
 
-def _suite():
+def _reading(dataset, data_dir, profile, tracking_uri, file):
+    return api.open_dataset(dataset, data_dir, profile, file, tracking_uri, to_run=False)
+
+
+def _suite(command, session):
     """Within it, what is done belongs to the run of `mlflow run`, if that started this program."""
     from harness.experiment import tracking
 
-    return tracking.suite()
+    return tracking.suite(f"{command} · {session.dataset.name} · {session.profile}")
 
 
-def _run(session, rows, seeds, workers, scheduler, learned_on=None):
+def _run(session, rows, seeds, workers, scheduler, learned_on=None, contaminated=False):
     """Run rows x seeds and show how it goes; returns the exit code."""
-    code = 0
     with _lines() as say:
-        for outcome in session.run(rows, seeds or [0], say, workers, scheduler, learned_on):
-            if outcome.failure:
-                errors.print(f"[red]harness:[/red] {outcome.spec.name}: {escape(outcome.failure)}")
-                code = 2 if outcome.refused else code or 1
-    return code
+        outcomes = api.run(session, rows, seeds or [0], say, _ended, workers, scheduler, learned_on, contaminated)
+    return max((2 if outcome.refused else 1 for outcome in outcomes if outcome.failure), default=0)
+
+
+def _ended(outcome):
+    if outcome.failure:
+        errors.print(f"[red]harness:[/red] {outcome.spec.name}: {escape(outcome.failure)}")
 
 
 def _report(session, out, **options):
-    from harness import report
-    from harness.experiment import tracking
-
-    report.write(session.registry, session.spec, session.dataset, session.profile, session.runs(), out, **options)
-    tracking.log_report(out)
+    api.write_report(session, out, **options)
     console.print(f"wrote {out / 'report.md'}")
 
 

@@ -103,7 +103,8 @@ def test_under_mlflow_run_the_rows_are_nested_in_its_run(harness, fields, monkey
     row = mlflow.get_run(seed.tags["mlflow.parentRunId"])
     assert row.data.tags["mlflow.parentRunId"] == parent.info.run_id
     assert {run.info.experiment_id for run in (row, mlflow.get_run(seed.run_id))} == {parent.info.experiment_id}
-    assert mlflow.get_run(parent.info.run_id).info.status == "FINISHED"
+    project = mlflow.get_run(parent.info.run_id).info
+    assert (project.status, project.run_name) == ("FINISHED", "run · small · cpu")
     assert json.loads(harness("list", "--dataset", fields, "--json")[1])[5]["state"] == "finished, n = 1"
 
     monkeypatch.setenv("MLFLOW_RUN_ID", parent.info.run_id)

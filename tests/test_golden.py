@@ -101,6 +101,17 @@ def network_inference(folder):
         yield from inference.predict_field(SimpleNamespace(predict_on_batch=levels), IMAGE, 96)
 
 
+def windows(folder):
+    """Class map and probability of a field seen through several windows, by a network that tells levels apart."""
+
+    def levels(batch):
+        return 1 / (1 + (batch - np.array([-0.6, 0.4, 1.2], np.float32)) ** 2)
+
+    for largest in (2**20, 130**2):
+        seen = inference.predict_windows(SimpleNamespace(predict_on_batch=levels), FIELD[0][:, :340], largest)
+        yield from (seen.classes, seen.nucleus.astype(float).round(1))
+
+
 def postprocess(folder):
     """The nuclei of a class map, and those of one that nothing separates well."""
     yield nuclei_from_class_map(class_map(NUCLEI))
@@ -119,10 +130,11 @@ def nuclei_in_doubt(folder):
 STAGES = {
     "datasets": (datasets, 1, "266b7b55240380df"),
     "classical": (classical, 1, "aed427048d3dbef0"),
-    "refinements": (refinements, 1, "b94b734dd458c1e3"),
+    "refinements": (refinements, 2, "3272d83af8acfbdc"),
     "folder": (folder, 1, "05b4710739750890"),
     "classmap": (classmap, 1, "1284b83c80fdba1d"),
     "tiles": (method_tiles, 1, "cfefb9acf4c9b74e"),
+    "windows": (windows, 1, "71dc6d8446e245da"),
     "network.inference": (network_inference, 1, "7cc317e503344e23"),
     "doubt": (nuclei_in_doubt, 1, "0a0843fd723a6750"),
     "postprocess": (postprocess, 1, "020a18f60e82601e"),

@@ -16,7 +16,20 @@ PROJECT = tomllib.loads((TOP / "pyproject.toml").read_text())["project"]
 
 def test_mlflow_run_has_the_dependencies_of_the_project():
     conda = yaml.safe_load((TOP / "conda.yaml").read_text())
-    assert conda["dependencies"][-1]["pip"] == PROJECT["dependencies"]
+    assert conda["dependencies"][-1]["pip"] == ["-c constraints.txt", *PROJECT["dependencies"]]
+
+
+@pytest.mark.parametrize("place", [".", "gpu"])
+def test_mlflow_run_installs_what_is_pinned(place):
+    """As MLflow itself reads the file, in the folder of the project; the name of its environment depends on the pins, too."""
+    from mlflow.utils.environment import _PythonEnv
+    from mlflow.utils.requirements_utils import _parse_requirements
+
+    environment = _PythonEnv.from_conda_yaml(TOP / place / "conda.yaml")
+    read = list(_parse_requirements(environment.dependencies, is_constraint=False, base_dir=TOP / place))
+    pins = [line for line in (TOP / "constraints.txt").read_text().splitlines() if line]
+    assert [each.req_str for each in read if each.is_constraint] == pins
+    assert len([each for each in read if not each.is_constraint]) == len(PROJECT["dependencies"])
 
 
 def test_the_gpu_project_is_the_same_with_cuda():

@@ -23,6 +23,7 @@ from harness.scoring.pilot import Estimate, Part
 
 WORDS = ("row", "other", "why not")  # columns of text
 SCORES = ("value", "95 %", "without control", "fields needed", "without control ", "more", "nuclei to draw")
+COUNTS = ("fields", "fields_alone", "fields_low", "fields_high", "more", "nuclei")  # a whole number or nothing
 DIFFERENCES = ("difference", "95 %", "could show", "fields needed", "between", "more", "nuclei to draw")
 
 
@@ -114,9 +115,12 @@ def plan(
     per_row = [{"row": row} | _row(given, row, half) for row in chosen]
     per_pair = [{"row": row, "other": other} | _pair(given, row, other, power) for row, other in combinations(chosen, 2)]
     others = len(given.names) - given.annotated
-    return Budget(
-        metric, given.annotated, others, apart, pd.DataFrame(per_row), pd.DataFrame(per_pair), _next(dataset, given, count)
-    )
+    return Budget(metric, given.annotated, others, apart, _table(per_row), _table(per_pair), _next(dataset, given, count))
+
+
+def _table(lines):
+    table = pd.DataFrame(lines)
+    return table.astype({name: "Int64" for name in COUNTS if name in table})
 
 
 def _pilot(dataset, chosen, metric, evidence):
@@ -289,7 +293,7 @@ def _pair_text(line):
 
 
 def _count(value):
-    return f"over {pilot.MOST}" if value is None or np.isnan(value) else f"{value:.0f}"
+    return f"over {pilot.MOST}" if pd.isna(value) else str(value)
 
 
 def to_do(found: Budget) -> list[str]:

@@ -10,6 +10,7 @@ import pandas as pd
 from harness.core.errors import HarnessError
 from harness.core.files import make_folder
 from harness.experiment import tracking
+from harness.experiment.registry import CEILING
 from harness.experiment.results import RowResults, read_all
 from harness.report.comparison import PER_FIELD, Comparison, compare, title
 from harness.report.markdown import bounds, number, signed, to_markdown
@@ -49,13 +50,17 @@ def compare_rows(results: Mapping[str, RowResults], rows: list[str], metric: str
 
 
 def choose(results: Mapping[str, RowResults], rows: list[str]) -> dict[str, RowResults]:
-    """The rows asked for, or all that have runs; refused where one has none."""
+    """The rows asked for, or all that have runs but a ceiling; refused where one has none."""
     for row in rows:
         if row not in results:
             raise HarnessError(f"unknown row '{row}'; there is {', '.join(results)}")
         if not results[row].runs:
             raise HarnessError(f"{row}: {results[row].state}; run it first: harness run {row}")
-    return {name: result for name, result in results.items() if result.runs and (name in rows or not rows)}
+    return {
+        name: result
+        for name, result in results.items()
+        if result.runs and (name in rows if rows else result.row.method != CEILING)
+    }
 
 
 def terms_of(results: dict[str, RowResults], metric: str) -> dict[str, pd.DataFrame]:
@@ -153,7 +158,7 @@ def ranking(found: Comparison) -> pd.DataFrame:
 
 
 def pairs(found: Comparison) -> pd.DataFrame:
-    """Every two rows, as text; see docs/compare.md for what each column is."""
+    """Every two rows, as text; see docs/afternoon.md for what each column is."""
     lines = [
         {
             "better": pair.better,

@@ -36,7 +36,10 @@ def label_files(source: LabelSource, images: Path, out: Path, redo: bool = False
         The labels are not made from images, or the folders do not fit; see `harness.apps.jobs`.
     """
     if not source.from_images:
-        raise HarnessError(f"{source.name} labels are not made from images; choose cellprofiler:<seeds>/<lines> or consensus")
+        raise HarnessError(
+            f"{source.name} labels are not made from images; choose cellprofiler:<seeds>/<lines> or consensus, "
+            "or find nuclei with a trained network by harness segment"
+        )
     files = images_in(images)
     clash = {field_name(file.name) for file in files} & {f"{field_name(file.name)}{IGNORE}" for file in files}
     if clash and source.masks:

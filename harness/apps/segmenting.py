@@ -1,9 +1,10 @@
 """Nuclei of new images: a trained network as a program of its own."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache, partial
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,14 @@ from skimage.measure import regionprops_table
 from harness.apps.jobs import Job, Made, images_in, job, recipe_of
 from harness.core.files import whole
 from harness.datasets import read_image
-from harness.experiment.stages import PREDICTION
-from harness.method import tiles
 from harness.method.postprocess import nuclei_from_class_map
 from harness.network.start import load_backend
+from harness.sources.predicted import Predicted, refine
+from harness.sources.refinements import Refined, Step, described, open_steps
 
+STAGES = ("tiles", "windows", "postprocess")
+THREADS = 2  # images in work: one is read, post-processed and written while the network computes another
+_computing = Lock()
 COLUMNS = {
     "label": "label",
     "num_pixels": "area",
@@ -29,7 +33,9 @@ COLUMNS = {
 }
 
 
-def segment_files(model: str, store: str, images: Path, out: Path, redo: bool = False, **where: Any) -> Job:
+def segment_files(
+    model: str, store: str, images: Path, out: Path, redo: bool = False, refinements: Sequence[str] = (), **where: Any
+) -> Job:
     """The nuclei of each image: `OUT/<stem>.tif`, a label image, and `OUT/<stem>.csv`, see `properties`.
 
     Parameters
@@ -38,25 +44,25 @@ def segment_files(model: str, store: str, images: Path, out: Path, redo: bool = 
         See `network`.
     images, out : path-like
         Folder of TIFF and PNG images, and folder of the label images and tables.
+    refinements : sequence of str
+        Steps that the nuclei go through, see `harness.sources.refinements.open_step`.
     redo, **where
         See `harness.apps.jobs.job`.
 
     Raises
     ------
     HarnessError
-        There is no such network, or the folders do not fit; see `harness.apps.jobs`.
+        There is no such network or step, or the folders do not fit; see `harness.apps.jobs`.
     """
-    files = images_in(images)
-    recipe = recipe_of(_identity(network(model, store)), ("tiles", *PREDICTION, "postprocess"))
-    return job(files, out, recipe, partial(_segment, model, store), redo, **where)
+    files, steps = images_in(images), open_steps(refinements, Predicted())
+    trained = network(model, store)
+    from harness.network.inference import precision  # imports Keras, which `load_backend` keeps quiet
 
-
-def _identity(network: Any) -> dict[str, Any]:
-    """Its tiles are named where they are not the paper's, which folders made by earlier versions do not name."""
-    from harness.network.inference import side_of
-
-    side = side_of(network)
-    return {"network": _digest(network)} | ({"tile": side} if side != tiles.SIZE else {})
+    computed = precision()  # here, and for all workers: another processor's choice would make another label image
+    parts: dict[str, Any] = {"network": _digest(trained), "precision": computed}
+    parts |= {"refine": described(Refined(steps=steps))} if steps else {}
+    recipe = recipe_of(parts, (*STAGES, *("refinements",) * bool(steps)))
+    return job(files, out, recipe, partial(_segment, model, store, computed, steps), redo, threads=THREADS, **where)
 
 
 def _digest(network: Any) -> str:
@@ -77,11 +83,23 @@ def network(model: str, store: str) -> Callable[[np.ndarray], np.ndarray]:
     return tracking.load_network(model)
 
 
-def _segment(model: str, store: str, file: Path) -> Made:
-    predict, image = network(model, store), read_image(file)
-    from harness.network.inference import predict_field  # imports Keras, which `load_backend` keeps quiet
+@cache
+def windowed(model: str, store: str, precision: str) -> Callable[[np.ndarray], np.ndarray]:
+    """The `network` of a process, made ready for windows; see `harness.network.inference.for_windows`."""
+    trained = network(model, store)
+    from harness.network.inference import for_windows
 
-    nuclei = nuclei_from_class_map(predict_field(predict, image)[1])
+    return for_windows(trained, precision)
+
+
+def _segment(model: str, store: str, precision: str, steps: Sequence[Step], file: Path) -> Made:
+    image = read_image(file)
+    with _computing:  # the rest goes on beside it
+        trained = windowed(model, store, precision)
+        from harness.network.inference import predict_windows
+
+        seen = predict_windows(trained, image)
+    nuclei = refine(steps, image, nuclei_from_class_map(seen.classes))
 
     def write_table(base: Path) -> None:
         table = properties(nuclei, image).assign(image=base.name)

@@ -4,6 +4,7 @@ import fcntl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from harness.core.errors import HarnessError
 
@@ -72,6 +73,35 @@ def whole(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             partial.unlink()
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Fill a folder beside its place and move it there when it is full; an earlier one there is replaced.
+
+    Parameters
+    ----------
+    path : Path
+        The folder above it is made if need be.
+
+    Yields
+    ------
+    Path
+        An empty folder to fill.
+
+    Raises
+    ------
+    HarnessError
+        No write access, or no room.
+    """
+    make_folder(path.parent)
+    with written(path), TemporaryDirectory(dir=path.parent, prefix=f".{path.name}-") as beside:
+        new = Path(beside) / "new"
+        new.mkdir()
+        yield new
+        if path.exists():
+            path.replace(Path(beside) / "old")
+        new.replace(path)
 
 
 def make_folder(path: Path) -> None:

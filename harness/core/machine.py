@@ -17,6 +17,15 @@ def machine() -> dict[str, str]:
     }
 
 
+def has_bfloat16() -> bool:
+    """Whether the processor multiplies matrices of bfloat16 by instructions of its own, as far as Linux tells."""
+    try:
+        words = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+    except OSError:
+        return False
+    return "avx512_bf16" in words or "amx_bf16" in words
+
+
 def _version(package: str) -> str | None:
     try:
         return version(package)

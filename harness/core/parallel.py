@@ -3,7 +3,7 @@
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import cache
 from itertools import islice
@@ -25,7 +25,7 @@ FIELDS = 32  # in a task at most: what a killed worker costs
 
 
 def over_fields(
-    function: Callable[..., Any], *columns: Sequence, workers: int | None = None, scheduler: str | None = None
+    function: Callable[..., Any], *columns: Sequence, workers: int | None = None, scheduler: str | None = None, threads: int = 1
 ) -> Iterator[Any]:
     """Apply a function to every field; the results come in order and do not depend on where it is done.
 
@@ -39,6 +39,8 @@ def over_fields(
         Processes; as many as this process may use cores when left out.
     scheduler : str, optional
         Address of a Dask scheduler; its workers then do the work, however many there are.
+    threads : int
+        Fields in work at a time where there are no other processes.
 
     Yields
     ------
@@ -48,9 +50,18 @@ def over_fields(
     workers = min(workers or len(os.sched_getaffinity(0)), len(columns[0]))
     may_not = current_process().daemon  # begin processes: a worker of Dask's
     if (workers <= 1 or may_not) and not scheduler:
-        yield from map(function, *columns)
+        yield from map(function, *columns) if threads == 1 else _in_threads(threads, function, columns)
     else:
         yield from _elsewhere(lambda: _cluster(scheduler) if scheduler else _pool(workers), function, columns)
+
+
+def _in_threads(threads: int, function: Callable[..., Any], columns: Sequence[Sequence]) -> Iterator[Any]:
+    executor = ThreadPoolExecutor(threads)
+    try:
+        for results in _in_order(executor, function, zip(*columns, strict=True), 1):
+            yield from results
+    finally:
+        executor.shutdown(cancel_futures=True)
 
 
 def _elsewhere(executor: Callable[[], Executor], function: Callable[..., Any], columns: Sequence[Sequence]) -> Iterator[Any]:

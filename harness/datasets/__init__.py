@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from harness.core.errors import HarnessError
+from harness.datasets import bbbc038, bbbc039
 from harness.datasets.bbbc038 import groups, is_bbbc038, open_bbbc038
 from harness.datasets.bbbc039 import open_bbbc039
 from harness.datasets.dataset import SPLITS, DataSet, Field
@@ -19,6 +20,7 @@ __all__ = [
     "field_name",
     "groups",
     "image_files",
+    "is_at_hand",
     "is_bbbc038",
     "is_data_folder",
     "keep_splits",
@@ -38,6 +40,13 @@ BUILT_IN = ("synthetic", "bbbc039")
 def is_data_folder(dataset: str) -> bool:
     """Whether a data set is named by its folder, not by a name that is built in."""
     return dataset not in BUILT_IN and not is_bbbc038(dataset) and Path(dataset).is_dir()
+
+
+def is_at_hand(dataset: str, data_dir: Path | None = None) -> bool:
+    """Whether `open_dataset` has what it needs without a download; a folder or copy that was named may still be wrong."""
+    if is_bbbc038(dataset):
+        return bbbc038.is_at_hand(data_dir)
+    return bbbc039.is_at_hand(data_dir) if dataset == "bbbc039" else dataset in BUILT_IN or is_data_folder(dataset)
 
 
 def open_dataset(dataset: str, data_dir: Path | None = None) -> DataSet:

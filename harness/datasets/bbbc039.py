@@ -111,9 +111,17 @@ def unpack(archive: Path, folder: Path) -> None:
         opened.extractall(folder, members)
 
 
+def is_at_hand(data_dir: Path | None = None) -> bool:
+    """Whether `open_bbbc039` would open a copy that somebody named or that was downloaded before."""
+    return bool(data_dir or os.environ.get("HARNESS_DATA_DIR")) or _cache().exists()
+
+
+def _cache() -> Path:
+    return Path(pooch.os_cache("harness"), "bbbc039")
+
+
 def _downloaded() -> Path:
-    folder = Path(pooch.os_cache("harness"), "bbbc039")
-    return folder if folder.exists() else download(folder)
+    return _cache() if _cache().exists() else download(_cache())
 
 
 def _fetch(fetcher: pooch.Pooch, archive: str) -> Path:

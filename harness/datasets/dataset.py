@@ -59,6 +59,8 @@ class DataSet:
         Field name to label image, 2-D int32, 0 background; None where the field is not annotated.
     unannotated : frozenset of str
         The fields that have no mask, known without reading any.
+    at_hand : bool
+        Whether pixels can be read; see `harness.datasets.stored`.
     """
 
     name: str
@@ -67,6 +69,7 @@ class DataSet:
     read_image: Callable[[str], np.ndarray]
     read_nuclei: Callable[[str], np.ndarray | None]
     unannotated: frozenset[str] = frozenset()
+    at_hand: bool = True
 
     def field(self, name: str) -> Field:
         """The field of a name."""

@@ -26,6 +26,8 @@ from harness.method.postprocess import nuclei_from_class_map
 from harness.scoring import metrics
 from harness.scoring.doubt import doubt, measure, missing
 from harness.sources.folder import IGNORE
+from harness.sources.predicted import Predicted, refine
+from harness.sources.refinements import open_steps
 
 LABELS = "evidence/labels"
 THRESHOLDS = (0.5, 0.75, 0.9)
@@ -53,17 +55,26 @@ class Evidence(NamedTuple):
 def label_sources(dataset: DataSet, results: Mapping[str, RowResults], say: Callable[[str], object]) -> dict[str, RowResults]:
     """The rows that learned from no field and have a run: to them, fields with and without annotation are alike.
 
-    One that lacks a label image of some field, as a folder may, is left out, and said.
+    One that lacks a label image of some field, as a folder may, is left out, and said; where the data set is not at hand,
+    one whose label images are not with its run.
     """
     sources = {}
     for name, result in results.items():
         if result.runs and result.row.method == "classical":
-            lacking = [missing for split in SPLITS if (missing := result.row.source.missing(dataset, split))]
+            lacking = _lacking(dataset, result)
             if lacking:
-                say(f"{name}: left out, {lacking[0]}")
+                say(f"{name}: left out, {lacking}")
             else:
                 sources[name] = result
     return sources
+
+
+def _lacking(dataset, result):
+    if dataset.at_hand:
+        return next((missing for split in SPLITS if (missing := result.row.source.missing(dataset, split))), None)
+    names = [name for split in SPLITS for name in dataset.splits.get(split, ())]
+    complete = dataset.splits.keys() >= set(SPLITS) and tracking.artifact(result.runs[0], f"{LABELS}/{names[-1]}.png")
+    return None if complete else f"its label images of all fields are not in the store, and {dataset.name} is not at hand"
 
 
 def gather(dataset: DataSet, rows: Mapping[str, RowResults], say: Callable[[str], object]) -> Evidence:
@@ -144,10 +155,12 @@ def _predict(dataset, result, names, folder):
     load_backend()
     from harness.network.inference import predict_field
 
-    network = tracking.load_network(result.runs[0].run_id)
+    run, steps = result.runs[0], open_steps(result.row.refine_prediction, Predicted())
+    network = tracking.load_network(run.tags["harness.network_run"] if steps else run.run_id)
     for name in names:
-        _, classes = predict_field(network, dataset.read_image(name))
-        write_label_image(folder / f"{name}.png", nuclei_from_class_map(classes))
+        image = dataset.read_image(name)
+        _, classes = predict_field(network, image)
+        write_label_image(folder / f"{name}.png", refine(steps, image, nuclei_from_class_map(classes)))
 
 
 def read_labels(path: Path) -> np.ndarray:
@@ -166,8 +179,14 @@ def _write_tables(dataset, labels, names, folder):
 
 def compare_field(dataset: DataSet, labels: Mapping[str, Path], name: str) -> tuple[pd.DataFrame, pd.DataFrame]:
     """The lines of `Evidence.nuclei` and `Evidence.pairs` of one field."""
-    image, seen = dataset.read_image(name), {row: read_labels(folder / f"{name}.png") for row, folder in labels.items()}
-    return pd.concat(_nuclei(image, seen)).assign(field=name), pd.DataFrame(_pairs(seen)).assign(field=name)
+    seen = {row: read_labels(folder / f"{name}.png") for row, folder in labels.items()}
+    nuclei, pairs = compare_labels(dataset.read_image(name), seen)
+    return nuclei.assign(field=name), pairs.assign(field=name)
+
+
+def compare_labels(image: np.ndarray, seen: dict[str, np.ndarray]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What label images of one field, (H, W) int32 by row, say of each other; see `Evidence`."""
+    return pd.concat(_nuclei(image, seen)), pd.DataFrame(_pairs(seen))
 
 
 def _nuclei(image: np.ndarray, seen: dict[str, np.ndarray]) -> Iterator[pd.DataFrame]:

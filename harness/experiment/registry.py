@@ -12,20 +12,25 @@ import numpy as np
 from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
 from harness.core.errors import HarnessError
-from harness.datasets import DataSet
+from harness.datasets import SPLITS, DataSet
 from harness.experiment import stages
 from harness.experiment.spec import DIGEST, Network, Profile, Spec, Strict, source_of
 from harness.method import tiles
 from harness.network.start import backend
 from harness.scoring.names import TableMetric
 from harness.sources import AUTO, LabelSource, open_source, sample
-from harness.sources.refinements import described
+from harness.sources.controls import Control
+from harness.sources.predicted import Predicted
+from harness.sources.refinements import Refined, described, open_steps
 
 Model = TypeVar("Model", bound=BaseModel)
 ID_RULE = "an id has letters, digits, '-', '_' and '.', begins with a letter or digit and is 64 characters long at most"
 Id = Annotated[str, StringConstraints(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\z")]
 Title = Annotated[str, StringConstraints(pattern=r"\A[^\p{Cc}]{1,200}\z")]  # one line of words
+Steps = list[str | dict[str, str | float | int]]
 EXTERNAL = "external"  # method of rows that are scored and not run, and the profile of them all
+EXTERNAL, CEILING, CONTROL = "external", "ceiling", "control"  # methods of rows that are scored and not run
+SCORED = (EXTERNAL, CEILING, CONTROL)  # their profile is EXTERNAL
 
 
 class Row(Strict):
@@ -35,7 +40,8 @@ class Row(Strict):
     method: Literal["network", "classical"]
     labels: str
     settings: dict[str, str | float | int | bool | list] = Field(default_factory=dict)
-    refine: list[str | dict[str, str | float | int]] = Field(default_factory=list)
+    refine: Steps = Field(default_factory=list)
+    refine_prediction: Steps = Field(default_factory=list)
     network: Network | None = None
     loss: Literal["log-dice", "dice"] = "log-dice"
 
@@ -44,11 +50,17 @@ class Row(Strict):
         """The label source of the row."""
         return source_of(self.labels, self.settings, self.refine)
 
+    @property
+    def teacher(self) -> str | None:
+        """The row whose network labels the fields of this one; None where another source does."""
+        source = source_of(self.labels, self.settings, [])
+        return source.argument if isinstance(source, Predicted) else None
+
 
 class External(Row):
-    """Predictions of another tool: `harness score` puts such a row into the tables, no file holds one."""
+    """What is scored as it is, and in no file: another tool's predictions, a second annotation (the ceiling), a control."""
 
-    method: Literal["external"] = "external"  # type: ignore[assignment]  # no registry file may say it
+    method: Literal["external", "ceiling", "control"] = "external"  # type: ignore[assignment]  # no registry file may say it
 
 
 class Table(Strict):
@@ -59,6 +71,15 @@ class Table(Strict):
     published: dict[str, list[float]] = Field(default_factory=dict)
 
 
+class Claim(Strict):
+    """That a row is not worse than another one, by margins that are stated beforehand."""
+
+    title: Title
+    row: str
+    reference: str
+    margins: dict[TableMetric, Annotated[float, Field(gt=0, lt=1)]] = Field(min_length=1)
+
+
 # What a registry without tables is shown in.
 TABLES = {
     "dice": Table(title="Pixel-wise Dice coefficient before post-processing", metrics=["dice_nuclei", "dice_separations"]),
@@ -67,7 +88,7 @@ TABLES = {
 
 
 class Registry(Strict):
-    """The rows and tables of one registry file.
+    """The rows, tables and claims of one registry file.
 
     `dataset` is the one that the published values belong to. `tile` is of all rows, since they are scored on tiles, too; where
     it is left out, `tile_of` tells it.
@@ -78,6 +99,7 @@ class Registry(Strict):
     network: Network = Network()
     rows: dict[Id, Row] = Field(min_length=1)
     tables: dict[Id, Table] = Field(TABLES, min_length=1)
+    claims: dict[Id, Claim] = Field(default_factory=dict)
 
     def published(self, row: str, dataset: str) -> dict[str, float]:
         """The published values of a row by metric; none on a data set they are not of."""
@@ -111,8 +133,16 @@ def load_registry(path: Path | str | None = None) -> Registry:
     registry = _validated(Registry, _read(path), path)
     for name, row in registry.rows.items():
         _check_source(row, f"{path}: rows.{name}")
+    for name in registry.rows:
+        _check_parent(registry, name, f"{path}: rows.{name}")
     for name, table in registry.tables.items():
         _check_published(registry, table, f"{path}: tables.{name}.published")
+    for name, claim in registry.claims.items():
+        for key in ("row", "reference"):
+            if getattr(claim, key) not in registry.rows:
+                raise HarnessError(
+                    f"{path}: claims.{name}.{key}: no such row '{getattr(claim, key)}'; there is {_listed(registry.rows)}"
+                )
     return registry
 
 
@@ -160,10 +190,11 @@ def resolve(registry: Registry, row: str, profile: str, dataset: DataSet, seed: 
     """
     _check_name("row", row, registry.rows)
     entry, schedule = _fitted(registry.rows[row], partial(_images, dataset)), load_profiles()[check_profile(profile)]
-    learns = entry.method == "network"
-    profile = EXTERNAL if entry.method == EXTERNAL else profile
+    learns, parent = entry.method == "network", parent_of(registry, row)
+    profile = EXTERNAL if entry.method in SCORED else profile
     source = entry.source
     used = source.stages + stages.SCORING + (stages.TRAINING + stages.PREDICTION) * learns
+    used += ("refinements",) * bool(entry.refine_prediction)
     return Spec(
         row=row,
         title=entry.title,
@@ -171,6 +202,8 @@ def resolve(registry: Registry, row: str, profile: str, dataset: DataSet, seed: 
         labels=source.name,
         settings=_settings(entry, source, dataset),
         refine=described(source),
+        refine_prediction=described(Refined(steps=open_steps(entry.refine_prediction, Predicted()))),
+        parent=resolve(registry, parent, profile, dataset, seed) if parent else None,
         tile=tile_of(registry, dataset),
         network=(entry.network or registry.network) if learns else None,
         loss=entry.loss if learns else None,
@@ -203,6 +236,25 @@ def _images(dataset: DataSet) -> Iterator[np.ndarray]:
     return map(dataset.read_image, sample(dataset.splits["training"]))
 
 
+def parent_of(registry: Registry, row: str) -> str | None:
+    """The row whose network a row needs: it labels the fields of this one, or it predicts what this one refines."""
+    entry = registry.rows[row]
+    if not entry.refine_prediction:
+        return entry.teacher
+    alike = (name for name, other in registry.rows.items() if _learns_what(registry, other) == _learns_what(registry, entry))
+    return next((name for name in alike if not registry.rows[name].refine_prediction), None)
+
+
+def _learns_what(registry, row):
+    return row.method, row.source, row.network or registry.network, row.loss
+
+
+def lineage(registry: Registry, row: str) -> list[str]:
+    """The rows whose networks a row needs, the nearest first."""
+    parent = parent_of(registry, row)
+    return [parent, *lineage(registry, parent)] if parent else []
+
+
 def tile_of(registry: Registry, dataset: DataSet) -> int:
     """Side of the tiles in px: that of the registry, or what the test fields need, see `tiles.side_for`."""
     return registry.tile or tiles.side_for(dataset.read_image(name).shape for name in dataset.splits["test"])
@@ -214,7 +266,20 @@ def _settings(entry: Row, source: LabelSource, dataset: DataSet) -> dict:
     return entry.settings | ({DIGEST: digest} if digest else {})
 
 
-def external(registry: Registry, name: str, labels: str, digest: str | None = None) -> Registry:
+def with_controls(registry: Registry) -> Registry:
+    """The registry with a row for each of `harness.sources.controls.CONTROLS`."""
+    rows = {name.replace(":", "-"): name for name in Control.choices}
+    made = {
+        row: External(title=f"Control: {Control(row.partition('-')[2]).title}", labels=name, method=CONTROL)
+        for row, name in rows.items()
+    }
+    taken = [row for row in made if row in registry.rows]
+    if taken:
+        raise HarnessError(f"the registry has a row '{taken[0]}', as the controls have; call it something else")
+    return registry.model_copy(update={"rows": registry.rows | made})
+
+
+def external(registry: Registry, name: str, labels: str, digest: str | None = None, method: str = EXTERNAL) -> Registry:
     """The registry with one more row, of predictions that another tool made.
 
     Parameters
@@ -226,6 +291,8 @@ def external(registry: Registry, name: str, labels: str, digest: str | None = No
         `folder:DIR`, the label images of the test fields.
     digest : str, optional
         Of the label images as they were scored; of those that are there when left out.
+    method : str
+        `EXTERNAL`, or `CEILING` for a second annotation, which shows how far any row can come.
 
     Raises
     ------
@@ -234,9 +301,9 @@ def external(registry: Registry, name: str, labels: str, digest: str | None = No
     """
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
         raise HarnessError(f"{name!r} cannot name a row: {ID_RULE}")
-    if name in registry.rows and registry.rows[name].method != EXTERNAL:
+    if name in registry.rows and registry.rows[name].method not in SCORED:
         raise HarnessError(f"'{name}' is a row of the registry; call the external one something else")
-    row = External(title=f"{name} (external)", labels=labels, settings={DIGEST: digest} if digest else {})
+    row = External(title=f"{name} ({method})", labels=labels, settings={DIGEST: digest} if digest else {}, method=method)
     return registry.model_copy(update={"rows": registry.rows | {name: row}})
 
 
@@ -265,9 +332,15 @@ def not_available(row: Row | Spec, dataset: DataSet) -> str | None:
 
 
 def unavailable(registry: Registry, dataset: DataSet) -> dict[str, str]:
-    """The rows of a registry that a data set has not all for: id to what is missing, see `not_available`."""
+    """The rows of a registry that a data set has not all for: id to what is missing, see `not_available`.
+
+    None where the splits are not known, as of a data set that only runs of an earlier harness tell of.
+    """
+    if not dataset.splits.keys() >= set(SPLITS):
+        return {}
     reasons = {row: not_available(entry, dataset) for row, entry in registry.rows.items()}
-    return {row: why for row, why in reasons.items() if why}
+    needed = {row: [why for each in (row, *lineage(registry, row)) if (why := reasons[each])] for row in registry.rows}
+    return {row: why[0] for row, why in needed.items() if why}
 
 
 def _check_name(kind: str, name: str, known: Iterable[str]) -> None:
@@ -289,6 +362,42 @@ def _check_source(row: Row, where: str) -> None:
             f"{where}.labels: {source.name} labels are what rows are scored against; "
             "a classical row needs a label source that looks at the image"
         )
+
+
+def _check_parent(registry: Registry, name: str, where: str) -> None:
+    """Refuse a row that needs a network which no row has, or its own."""
+    row, rows = registry.rows[name], registry.rows
+    if row.refine_prediction:
+        _check_refined(registry, name, f"{where}.refine_prediction")
+    elif row.teacher:
+        if row.teacher not in rows:
+            raise HarnessError(f"{where}.labels: no such row '{row.teacher}'; there is {_listed(rows)}")
+        if rows[row.teacher].method != "network" or rows[row.teacher].refine_prediction:
+            raise HarnessError(f"{where}.labels: '{row.teacher}' trains no network; name a row that does")
+        if row.method != "network":
+            raise HarnessError(f"{where}.labels: a network's nuclei are scored in its own row; refine_prediction refines them")
+        _check_ends(registry, name, f"{where}.labels")
+
+
+def _check_refined(registry: Registry, name: str, where: str) -> None:
+    row = registry.rows[name]
+    if row.method != "network":
+        raise HarnessError(f"{where}: the prediction of a classical row is its labels; give the steps as refine")
+    parent = parent_of(registry, name)
+    if not parent:
+        raise HarnessError(f"{where}: no row is the same without it; add the one whose network predicts")
+    try:
+        open_steps(row.refine_prediction, Predicted(parent))
+    except HarnessError as error:
+        raise HarnessError(f"{where}: {error}") from error
+
+
+def _check_ends(registry: Registry, name: str, where: str) -> None:
+    chain: list[str] = [name]
+    while teacher := registry.rows[chain[-1]].teacher if chain[-1] in registry.rows else None:
+        if teacher in chain:
+            raise HarnessError(f"{where}: {', '.join(chain)} learn from each other; begin with labels of another source")
+        chain.append(teacher)
 
 
 def _packaged(name: str) -> Path:
@@ -329,7 +438,7 @@ def _said(model: type[BaseModel], fault: Any) -> str:
 
 
 def _fields_at(model: type[BaseModel], location: tuple) -> dict:
-    names: dict[str, type[BaseModel]] = {"rows": Row, "tables": Table, "network": Network}
+    names: dict[str, type[BaseModel]] = {"rows": Row, "tables": Table, "claims": Claim, "network": Network}
     for part in location:
         model = names.get(part, model)
     return model.model_fields

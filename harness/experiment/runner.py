@@ -1,10 +1,11 @@
 """A run, from its spec to its results: labels, training, prediction, scores, all of it recorded."""
 
 import hashlib
+import json
 import os
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
 from functools import partial
@@ -20,11 +21,15 @@ from harness.core.files import claimed
 from harness.core.label_images import write_label_image
 from harness.core.parallel import over_fields
 from harness.datasets import DataSet
-from harness.experiment import fields, tracking
+from harness.datasets.stored import described
+from harness.experiment import fields, generations, tracking
 from harness.experiment.registry import not_available
 from harness.experiment.spec import Profile, Spec
 from harness.network.start import load_backend
 from harness.scoring import evaluation
+from harness.sources import LabelSource
+from harness.sources.predicted import Predicted
+from harness.sources.refinements import open_steps
 
 if TYPE_CHECKING:
     from harness.network.training import TileSet
@@ -50,9 +55,16 @@ class Outcome(NamedTuple):
 
 
 def run_all(
-    specs: list[Spec], dataset: DataSet, say: Callable[..., None], workers: int = 1, scheduler: str | None = None
+    specs: list[Spec],
+    dataset: DataSet,
+    say: Callable[..., None],
+    workers: int = 1,
+    scheduler: str | None = None,
+    published: Callable[[str], Mapping[str, float]] = lambda _: {},
 ) -> Iterator[Outcome]:
-    """Run specs, one after the other in this process or side by side in others; none stops the rest.
+    """Run specs, one after the other in this process or side by side in others; none stops those that do not need it.
+
+    Generations follow each other: what needs the network of another spec begins when all of that generation have ended.
 
     Parameters
     ----------
@@ -64,6 +76,8 @@ def run_all(
         Runs at a time on this machine.
     scheduler : str, optional
         Address of a Dask scheduler whose workers do the runs.
+    published : callable
+        From a row to its published values by metric.
 
     Yields
     ------
@@ -73,20 +87,46 @@ def run_all(
     if scheduler:
         parallel.connect(scheduler)  # or refused before anything is recorded
     parents = {spec.row: tracking.row_run(spec) for spec in specs}
-    outcomes = (
-        _one_by_one(specs, dataset, say, parents)
+    titles = {spec.row: spec.title for spec in specs}
+
+    def summarise(row):
+        tracking.summarise(parents[row], titles[row], published(row))
+
+    some = (
+        partial(_one_by_one, dataset=dataset, say=say, parents=parents)
         if workers == 1 and not scheduler
-        else _side_by_side(specs, dataset, say, parents, workers, scheduler)
+        else partial(_side_by_side, dataset=dataset, say=say, parents=parents, workers=workers, scheduler=scheduler)
     )
     try:
-        for outcome in outcomes:
+        for outcome in _by_generations(specs, some):
             with suppress(Exception):  # a store that is lost has failed the run already, and may come back
-                tracking.summarise(parents[outcome.spec.row])
+                summarise(outcome.spec.row)
             yield outcome
     except BaseException:
-        for parent in parents.values():
-            tracking.summarise(parent)
+        for row in parents:
+            summarise(row)
         raise
+
+
+def _by_generations(specs, some):
+    """`some` runs specs that need nothing of each other; one whose parent has not been finished before it is not tried."""
+    ended: dict[str, Outcome] = {}
+    for generation in range(1 + max((len(spec.lineage) for spec in specs), default=0)):
+        ready = []
+        for spec in (spec for spec in specs if len(spec.lineage) == generation):
+            before = ended.get(spec.parent.hash) if spec.parent else None
+            if before and before.failure:
+                ended[spec.hash] = _not_tried(spec, before)
+                yield ended[spec.hash]
+            else:
+                ready.append(spec)
+        for outcome in some(ready):
+            ended[outcome.spec.hash] = outcome
+            yield outcome
+
+
+def _not_tried(spec, before):
+    return Outcome(spec, f"not run, since it needs the network of {spec.parent.name}, which was not finished", before.refused)
 
 
 def _one_by_one(specs, dataset, say, parents):
@@ -151,10 +191,14 @@ def run(spec: Spec, dataset: DataSet, say: Callable[..., None], parent: str) -> 
         missing = not_available(spec, dataset)
         if missing:
             raise HarnessError(f"{spec.called}: not available, {missing}")
-        with tracking.record(spec, parent) as active:
+        given = generations.parents_run(spec) if spec.parent and not spec.learned_on else None
+        with tracking.record(spec, parent, given) as active:
             timings: dict[str, float] = {}
-            predict = _transfer if spec.learned_on else _learn if spec.method == "network" else _identify
-            predictions = predict(spec, dataset, timings, say)
+            if spec.refine_prediction:
+                predictions = _refine(spec, dataset, given, say)
+            else:
+                predict = _transfer if spec.learned_on else _learn if spec.method == "network" else _identify
+                predictions = predict(spec, dataset, timings, say)
             _score(spec, dataset, predictions, timings, say)
             return active.info.run_id
 
@@ -192,7 +236,8 @@ def _learn(spec, dataset, timings, say):
     load_backend(spec.schedule.threads)
     say(f"computing on the {_device()} ({spec.backend}, {spec.schedule.precision}, {spec.schedule.threads} threads)")
     with _timed(timings, "labels"):
-        training, validation = (labelled_tiles(dataset, split, spec) for split in ("training", "validation"))
+        source = generations.labels_of(spec, dataset, STATES, say)
+        training, validation = (labelled_tiles(dataset, split, source, spec.tile) for split in ("training", "validation"))
     model, history, best = _train(spec, training, validation, say)
     timings |= _training_times(history, spec.schedule.steps_per_epoch)
     tracking.log_model(model, spec, dataset.read_image(dataset.splits["test"][0]), best["val_loss"])
@@ -248,11 +293,11 @@ def _device() -> str:
     return device()
 
 
-def labelled_tiles(dataset: DataSet, split: str, spec: Spec) -> "TileSet":
-    """Tiles of a split with the class maps that the spec's label source gives them; a `TileSet`."""
+def labelled_tiles(dataset: DataSet, split: str, source: LabelSource, side: int) -> "TileSet":
+    """Tiles of a split with the class maps that a label source gives them; a `TileSet`."""
     from harness.network.training import TileSet
 
-    make = partial(fields.tiles_of, dataset, spec.source, spec.tile)
+    make = partial(fields.tiles_of, dataset, source, side)
     images, class_maps = zip(*over_fields(make, dataset.splits[split]), strict=True)
     return TileSet(np.concatenate(images), np.concatenate(class_maps))
 
@@ -318,7 +363,19 @@ def _predict(model, image):
     return partial(evaluation.from_class_maps, tile_maps, field_map), (time.perf_counter() - started) / len(tile_maps)
 
 
-# Both: score, and keep what was scored.
+# Rows that refine a prediction: it is there, in the run of the row whose network made it.
+
+
+def _refine(spec, dataset, given, say):
+    say(f"refining the prediction of {spec.parent.name}, run {given.run_id[:8]}")
+    folder = tracking.artifact(given, "predictions/nuclei")
+    if folder is None:
+        raise HarnessError(f"run {given.run_id} of {given.row}: has no stored predictions; run the row again")
+    steps = open_steps(spec.refine_prediction, Predicted())
+    return [partial(fields.refined, dataset, name, steps, folder, spec.tile) for name in dataset.splits["test"]]
+
+
+# All: score, and keep what was scored.
 
 
 def _score(spec, dataset, predictions, timings, say):
@@ -334,6 +391,7 @@ def _score(spec, dataset, predictions, timings, say):
         for name, table in tables.items():
             table.to_csv(folder / f"{name}.csv", index=False)
         write_predictions(folder, finished)
+        (folder / tracking.DATA).write_text(json.dumps(described(dataset), indent=1), encoding="utf-8")
 
     tracking.log_results(evaluation.totals(tables), timings, write_files, spec)
 

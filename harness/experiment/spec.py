@@ -13,7 +13,14 @@ from harness.method import tiles
 from harness.sources import LabelSource, open_source
 
 # What every spec meant before it had these keys; left out of hashes, so that finished runs keep theirs.
-IMPLIED: dict[str, tuple] = {"loss": ("dice", None), "backend": ("tensorflow", None), "refine": ([],), "tile": (tiles.SIZE,)}
+IMPLIED: dict[str, tuple] = {
+    "loss": ("dice", None),
+    "backend": ("tensorflow", None),
+    "refine": ([],),
+    "refine_prediction": ([],),
+    "parent": (None,),
+    "tile": (tiles.SIZE,),
+}
 
 DIGEST = "digest"  # among a spec's settings: of what its labels are made of besides the data set
 
@@ -53,6 +60,9 @@ class Spec(Strict):
     out what only scoring depends on, so that a network is not trained again when a metric changes. What a row or a data
     folder is called and where folders lie is part of none of them: of folders the content counts.
 
+    `parent` is the run whose network this one needs: to label its fields (`network:ROW`), or for the prediction that it
+    refines. Identities hold the parent's, as far as it decides what its network predicts, and so all before it.
+
     `learned_on` is the spec of the training where that was on another data set; its `training_hashes` stand for it.
     """
 
@@ -62,6 +72,8 @@ class Spec(Strict):
     labels: str
     settings: dict
     refine: list[dict] = Field(default_factory=list)
+    refine_prediction: list[dict] = Field(default_factory=list)
+    parent: "Spec | None" = None
     tile: int = tiles.SIZE
     network: Network | None
     loss: str | None = None
@@ -94,6 +106,11 @@ class Spec(Strict):
         return source_of(self.labels, self.settings, self.refine)
 
     @property
+    def lineage(self) -> list["Spec"]:
+        """The runs whose networks this one needs, the first to be run first."""
+        return [*self.parent.lineage, self.parent] if self.parent else []
+
+    @property
     def hash(self) -> str:
         """Of everything that decides the result."""
         return self.hashes()[0]
@@ -109,17 +126,24 @@ class Spec(Strict):
 
     def training_hashes(self, *left_out: str) -> tuple[str, ...]:
         """The same of what decides the trained weights."""
-        trained = (*self.source.stages, *stages.TRAINING)
-        versions = {stage: version for stage, version in self.versions.items() if stage in trained}
-        return self._digests(versions, ("row", "method", "profile", *left_out))
+        return self._digests(self._versions_of(stages.TRAINING), ("row", "method", "profile", *left_out))
+
+    def nuclei_hash(self, *left_out: str) -> str:
+        """Of what decides the nuclei that the trained network sees on any field."""
+        versions = self._versions_of((*stages.TRAINING, *stages.NUCLEI))
+        return self._digests(versions, ("row", "method", "profile", *left_out))[0]
 
     def prediction_hashes(self) -> tuple[str, ...]:
         """The same of what decides the predictions, however they are scored; a classical row has nothing random in it."""
         versions = {stage: version for stage, version in self.versions.items() if stage not in stages.SCORES}
         return self._digests(versions, ("row", "profile", *(() if self.network else ("seed",))))
 
+    def _versions_of(self, used: tuple[str, ...]) -> dict[str, int]:
+        return {stage: version for stage, version in self.versions.items() if stage in (*self.source.stages, *used)}
+
     def _digests(self, versions: dict[str, int], left_out: tuple[str, ...]) -> tuple[str, ...]:
-        content = self.model_dump(exclude={"title", "learned_on", *left_out})
+        content = self.model_dump(exclude={"title", "parent", "learned_on", *left_out})
+        content["parent"] = self.parent and self.parent.nuclei_hash(*({"seed"} & set(left_out)))
         content = {key: value for key, value in content.items() if value not in IMPLIED.get(key, ())}
         content |= {"versions": stages.identifying(versions), "labels": self.source.identity}
         if self.learned_on:

@@ -9,12 +9,14 @@ from collections.abc import Iterable
 VERSIONS = {
     "datasets": 1,  # how files become images and nuclei
     "classical": 1,  # IdentifyPrimaryObjects and the consensus
-    "refinements": 1,  # steps after a label source
+    "refinements": 2,  # steps after a label source
     "folder": 1,  # label images of other tools
+    "controls": 1,  # the annotation, spoilt in a known way
     "classmap": 1,
     "tiles": 1,
     "network": 1,  # what decides the trained weights: U-Net, losses, order, optimiser
     "network.inference": 1,
+    "windows": 1,  # of no run: what `segment` shows the network, and how precisely it computes
     "postprocess": 1,
     "metrics": 1,
     "objects": 1,  # scores over IoU, kinds of error
@@ -28,6 +30,7 @@ NAMED_LATER = {"datasets": 1, "folder": 1, "objects": 1, "boundaries": 1}
 
 TRAINING = ("datasets", "classmap", "tiles", "network")
 PREDICTION = ("network.inference",)
+NUCLEI = (*PREDICTION, "postprocess")  # of a trained network, on any field
 SCORING = ("datasets", "classmap", "tiles", "postprocess", "metrics", "objects", "boundaries", "evaluation")
 SCORES = ("metrics", "objects", "boundaries", "evaluation")  # of what is stored: changed, they need no new prediction
 

@@ -8,7 +8,7 @@ import re
 import sqlite3
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -24,6 +24,7 @@ from mlflow.exceptions import MlflowException
 from harness import __version__
 from harness.core.errors import HarnessError
 from harness.core.machine import machine
+from harness.experiment import descriptions
 from harness.experiment.spec import Spec
 
 if TYPE_CHECKING:
@@ -38,7 +39,10 @@ TAG = "harness."
 OF_SEEDS = f"tags.`{TAG}spec_hash` != ''"  # in MLflow's search: the runs of seeds, not those of rows
 LEARNED_ON = f"{TAG}learned_on"  # of a run whose network was trained on another data set: its name
 PARENT = "mlflow.parentRunId"
+DESCRIPTION = "mlflow.note.content"
+KIND = {"mlflow.experimentKind": "custom_model_development"}  # else MLflow's pages guess
 RESUMABLE = ("running", "failed", "killed", "scheduled")
+DATA = "data.json"  # artefact of a run: its data set without the pixels, see `harness.datasets.stored`
 CURVES = ("loss", "val_loss", "learning_rate")
 RETRIES = "4"  # half a minute; MLflow itself would ask a lost server for more than four
 ALIKE = ("row_hash",)  # the same in versions of a model whose validation losses can be compared: the seeds of a spec
@@ -130,6 +134,11 @@ def uri() -> str:
     return mlflow.get_tracking_uri()
 
 
+def shown_uri() -> str:
+    """The store in use, as people may read it."""
+    return _without_password(uri())
+
+
 def _absolute(uri: str) -> str:
     """MLflow keeps a store open under its address, so the address must not depend on the working folder."""
     path = uri.removeprefix(FILE)
@@ -152,10 +161,26 @@ def _ask(uri: str) -> None:
         create_engine(uri).connect().close()
 
 
-def suite() -> AbstractContextManager:
-    """The run that `mlflow run` made when it started this program, open meanwhile; nothing otherwise."""
+def suite(name: str) -> AbstractContextManager:
+    """The run that `mlflow run` made when it started this program, open meanwhile; nothing otherwise.
+
+    It stands folded over all others in MLflow's list, so it is called `name` where MLflow made a name up.
+    """
     adopted = os.environ.pop("MLFLOW_RUN_ID", None)  # left there, it would be taken for every row's run, too
-    return mlflow.start_run(run_id=adopted) if adopted else nullcontext()
+    if not adopted:
+        return nullcontext()
+    run = mlflow.start_run(run_id=adopted)
+    if _is_made_up(run.info.run_name or ""):
+        mlflow.set_tag("mlflow.runName", name)
+    return run
+
+
+def _is_made_up(name: str) -> bool:
+    """Whether MLflow named a run, `amazing-fox-12`, since nobody else did."""
+    from mlflow.utils.name_utils import _GENERATOR_NOUNS, _GENERATOR_PREDICATES
+
+    words = name.split("-")
+    return len(words) == 3 and words[0] in _GENERATOR_PREDICATES and words[1] in _GENERATOR_NOUNS
 
 
 def _experiment(name: str) -> str:
@@ -163,7 +188,7 @@ def _experiment(name: str) -> str:
     if known:
         return known.experiment_id
     try:
-        return mlflow.create_experiment(name, artifact_location=_artifact_location(mlflow.get_tracking_uri(), name))
+        return mlflow.create_experiment(name, _artifact_location(mlflow.get_tracking_uri(), name), KIND)
     except MlflowException:  # another process made it in between
         known = mlflow.get_experiment_by_name(name)
         if not known:
@@ -214,11 +239,12 @@ def _new_row_run(spec: Spec) -> str:
         return run.info.run_id
 
 
-def summarise(row_run_id: str) -> None:
+def summarise(row_run_id: str, title: str, published: Mapping[str, float]) -> None:
     """Log what the finished seeds come to on a row's run, which ends finished when all of them are.
 
-    Of each metric the mean under its own name, and below it, as `NAME/sd`, `/n`, `/low` and `/high`, the sample standard
-    deviation, the number of seeds and, from two seeds on, Student's 95 % interval of the mean over seeds.
+    Its description becomes the row's table, with the published values. Of each metric the mean is logged under its own name,
+    and below it, as `NAME/sd`, `/n`, `/low` and `/high`, the sample standard deviation, the number of seeds and, from two seeds
+    on, Student's 95 % interval of the mean over seeds.
     """
     seeds = runs(f"{OF_SEEDS} and tags.`{PARENT}` = '{row_run_id}'")
     finished, states = [run.metrics for run in seeds if run.state == "finished"], {run.state for run in seeds}
@@ -227,6 +253,7 @@ def summarise(row_run_id: str) -> None:
     for name in names:
         told |= _over_seeds(name, [metrics[name] for metrics in finished if name in metrics])
     mlflow.log_metrics(told, run_id=row_run_id)
+    mlflow.MlflowClient().set_tag(row_run_id, DESCRIPTION, descriptions.of_row(title, told, published))
     status = "FINISHED" if states == {"finished"} else "RUNNING" if "running" in states else "FAILED"
     ended = max((run.ended for run in seeds if run.ended), default=None)  # not now, where all was done before
     mlflow.MlflowClient().set_terminated(row_run_id, status, ended)
@@ -245,7 +272,7 @@ def _over_seeds(name: str, values: list[float]) -> dict[str, float]:
 
 
 @contextmanager
-def record(spec: Spec, parent: str) -> Iterator[mlflow.ActiveRun]:
+def record(spec: Spec, parent: str, given: Run | None = None) -> Iterator[mlflow.ActiveRun]:
     """Open the run of a spec, the one that was interrupted if there is one; it ends finished or failed.
 
     Parameters
@@ -253,6 +280,8 @@ def record(spec: Spec, parent: str) -> Iterator[mlflow.ActiveRun]:
     spec : harness.experiment.spec.Spec
     parent : str
         Id of the row's run, see `row_run`.
+    given : Run, optional
+        Of another row: the one whose network this one takes.
 
     Yields
     ------
@@ -261,6 +290,7 @@ def record(spec: Spec, parent: str) -> Iterator[mlflow.ActiveRun]:
     interrupted = find(spec, RESUMABLE)
     tags = _tags(spec, ("row", "seed", "profile", "dataset", "labels", "method", "digest"))
     tags |= {f"{TAG}spec_hash": spec.hash, PARENT: parent}
+    tags |= {f"{TAG}network_run": given.run_id} if given else {}
     tags |= {f"{TAG}{key}": value for key, value in machine().items()}
     where: dict[str, Any] = (
         {"run_id": interrupted.run_id} if interrupted else {"experiment_id": mlflow.get_run(parent).info.experiment_id}
@@ -284,19 +314,18 @@ def record(spec: Spec, parent: str) -> Iterator[mlflow.ActiveRun]:
 def _tags(spec: Spec, names: tuple[str, ...]) -> dict[str, str]:
     """A title is what MLflow shows as a run's description."""
     learned = {LEARNED_ON: spec.learned_on.dataset} if spec.learned_on else {}
-    return {f"{TAG}{name}": str(getattr(spec, name)) for name in names} | {
-        f"{TAG}version": __version__,
-        "mlflow.note.content": spec.title,
-        **learned,
-    }
+    said = {f"{TAG}version": __version__, DESCRIPTION: spec.title}
+    return {f"{TAG}{name}": str(getattr(spec, name)) for name in names} | said | learned
 
 
 def _flat(spec: Spec) -> dict:
     """Without what a row does not have: a classical one has no network and no schedule."""
     values: dict[str, object] = {}
     learned = {"learned_on": spec.learned_on.digest} if spec.learned_on else {}
-    for key, value in (spec.model_dump(exclude_none=True, exclude={"title", "learned_on"}) | learned).items():
+    for key, value in (spec.model_dump(exclude_none=True, exclude={"title", "parent", "learned_on"}) | learned).items():
         values |= {f"{key}.{name}": each for name, each in value.items()} if isinstance(value, dict) else {key: value}
+    if spec.parent:
+        values["parent"] = spec.parent.row
     return values
 
 
@@ -380,6 +409,12 @@ def add_files(run: Run, folder: Path, path: str) -> None:
     mlflow.MlflowClient().log_artifacts(run.run_id, str(folder), path)
 
 
+def mark(spec: Spec, name: str, text: str) -> None:
+    """Tag the runs of a spec, whenever they were made."""
+    for run in list(_tagged("spec_hash", spec.hashes())):
+        mlflow.MlflowClient().set_tag(run.info.run_id, f"{TAG}{name}", text)
+
+
 def log_model(model: "keras.Model", spec: Spec, image: "np.ndarray", val_loss: float) -> None:
     """Log a trained network so that `mlflow.pyfunc.load_model` gives a function of images, and register it by its row.
 
@@ -399,7 +434,7 @@ def log_model(model: "keras.Model", spec: Spec, image: "np.ndarray", val_loss: f
 
     # MLflow refuses every dtype but the signature's; objects of no shape are its way to let any array through.
     signature = ModelSignature(Schema([TensorSpec(np.dtype(object), (-1,))]), Schema([TensorSpec(np.dtype(np.int32), (-1, -1))]))
-    packages = ("keras", "tensorflow", "numpy", "scipy", "scikit-image")
+    packages = ("keras", "tensorflow", "numpy", "numba", "scipy")
     about = {key: str(getattr(spec, key)) for key in ("dataset", "profile", "seed", "labels", *ALIKE)} | {
         "val_loss": repr(val_loss)
     }

@@ -1,10 +1,9 @@
 """Label image -> class map: background, nucleus, separation of touching nuclei (paper, section 2.3)."""
 
 import numpy as np
-from scipy.ndimage import maximum_filter, minimum_filter
 
 from harness.core.errors import HarnessError
-from harness.core.label_images import TOO_LARGE, check_labels
+from harness.core.label_images import TOO_LARGE, check_labels, over_squares
 
 BACKGROUND, NUCLEUS, SEPARATION = 0, 1, 2
 IGNORE = 3  # in training maps only: a pixel that the loss leaves out
@@ -43,9 +42,8 @@ def class_map(labels: np.ndarray) -> np.ndarray:
     array([[1, 1, 0, 0, 1, 1]], dtype=uint8)
     """
     labels = check_labels(labels)
-    highest = maximum_filter(labels, size=3, mode="constant", cval=0)
-    without_background = np.where(labels > 0, labels, TOO_LARGE)
-    lowest = minimum_filter(without_background, size=3, mode="constant", cval=TOO_LARGE)
+    highest = over_squares(labels, np.maximum)
+    lowest = over_squares(np.where(labels > 0, labels, TOO_LARGE), np.minimum, TOO_LARGE)
     classes = (labels > 0).astype(np.uint8)
     classes[highest > lowest] = SEPARATION
     return classes

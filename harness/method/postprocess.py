@@ -1,14 +1,11 @@
 """Class map -> nuclei: thin the separations to lines and cut along them (paper, section 2.4 and Fig. 3)."""
 
 import numpy as np
-from scipy.ndimage import binary_dilation
 from scipy.ndimage import label as connected_components
-from skimage.morphology import skeletonize
 
-from harness.core.label_images import check_labels
+from harness.core.label_images import check_labels, over_squares
 from harness.method.classmap import BACKGROUND, NUCLEUS, SEPARATION
-
-SQUARE = np.ones((3, 3), dtype=bool)
+from harness.method.thinning import thin
 
 
 def nuclei_from_class_map(classes: np.ndarray) -> np.ndarray:
@@ -59,8 +56,8 @@ def postprocessing_steps(classes: np.ndarray) -> dict[str, np.ndarray]:
     skeleton), all boolean, and "nuclei" (int32). See `nuclei_from_class_map`.
     """
     classes = check_labels(classes)
-    merged = binary_dilation(classes == SEPARATION, SQUARE) | (classes == BACKGROUND)
-    skeleton = skeletonize(merged)
-    mask = (classes == NUCLEUS) & ~binary_dilation(skeleton, SQUARE)
+    merged = over_squares(classes == SEPARATION, np.maximum) | (classes == BACKGROUND)
+    skeleton = thin(merged)
+    mask = (classes == NUCLEUS) & ~over_squares(skeleton, np.maximum)
     nuclei, _ = connected_components(mask, output=np.int32)  # scipy's default structure is 4-connected
     return {"merged": merged, "skeleton": skeleton, "mask": mask, "nuclei": nuclei}

@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from itertools import islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from harness.method import tiles
+from harness.core.machine import has_bfloat16
+from harness.method import tiles, windows
+from harness.method.classmap import NUCLEUS
 
 if TYPE_CHECKING:
     import keras
@@ -60,6 +62,81 @@ def predict_field(model: "keras.Model", image: np.ndarray, size: int | None = No
     bands = tiles.stitch_bands(probabilities(), image.shape, size)  # (h, W, 3) each
     field_map = np.concatenate([_class_map(band) for band in bands])  # (H, W)
     return np.stack(tile_maps), field_map  # (N, S, S), (H, W)
+
+
+# Fields of which nothing is published: fewer pixels, and what the processor does fastest.
+
+
+class Seen(NamedTuple):
+    """What a network sees in a field.
+
+    Attributes
+    ----------
+    classes : (H, W) uint8 ndarray
+        Class map.
+    nucleus : (H, W) float16 ndarray
+        Probability of class nucleus.
+    """
+
+    classes: np.ndarray
+    nucleus: np.ndarray
+
+
+def precision() -> str:
+    """What convolutions are computed in fastest here: "bfloat16" where TensorFlow runs on a processor made for it."""
+    import keras
+
+    from harness.network.backend import on_gpu
+
+    return "bfloat16" if keras.backend.backend() == "tensorflow" and has_bfloat16() and not on_gpu() else "float32"
+
+
+def for_windows(model: "keras.Model", precision: str) -> "keras.Model":
+    """The same network for images of any size, its convolutions but the last one computed in a precision.
+
+    Parameters
+    ----------
+    model : keras.Model
+        A U-Net as `harness.network.unet.unet` builds it, perhaps of a fixed size.
+    precision : str
+        "bfloat16", or "float32": as the network is.
+    """
+    import keras
+
+    def copied(layer: keras.Layer) -> keras.Layer:
+        config = layer.get_config()
+        if precision == "bfloat16" and config.get("kernel_size", (1, 1)) != (1, 1):
+            config["dtype"] = "mixed_bfloat16"
+        return type(layer).from_config(config)
+
+    copy = keras.models.clone_model(model, input_tensors=keras.Input((None, None, 1)), clone_function=copied)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def predict_windows(model: "keras.Model", image: np.ndarray, largest: int = windows.LARGEST) -> Seen:
+    """Class map of a field through windows that fit it, see `harness.method.windows`: close to `predict_field`, not equal.
+
+    Parameters
+    ----------
+    model : keras.Model
+        From `for_windows`.
+    image : (H, W) ndarray
+        Intensities as stored.
+    largest : int
+        Pixels in a window at most.
+
+    Returns
+    -------
+    Seen
+    """
+    seen = Seen(np.empty(image.shape, np.uint8), np.empty(image.shape, np.float16))
+    cover = windows.cover(image.shape, largest)
+    for window, part in zip(cover, windows.normalised(image, [each.seen for each in cover]), strict=True):
+        y_pred = np.asarray(model.predict_on_batch(part[None, ..., None]))[0][window.inside]  # (h, w, 3)
+        seen.classes[window.decided] = _class_map(y_pred)
+        seen.nucleus[window.decided] = y_pred[..., NUCLEUS]
+    return seen
 
 
 def _class_map(y_pred: np.ndarray) -> np.ndarray:

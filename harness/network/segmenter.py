@@ -8,17 +8,17 @@ import numpy as np
 
 from harness.core.errors import HarnessError
 from harness.method.postprocess import nuclei_from_class_map
-from harness.network.inference import predict_field
+from harness.network.inference import for_windows, precision, predict_windows
 
 
 class Segmenter:
     """What `mlflow.pyfunc` calls; `network` is from tiles to class probabilities."""
 
     def __init__(self, network: keras.Model) -> None:
-        self.network = network
+        self.network = for_windows(network, precision())
 
     def predict(self, image: np.ndarray, params: None = None) -> np.ndarray:  # noqa: ARG002  MLflow hands them over
-        """Nuclei of a field, as the harness itself predicts and post-processes it.
+        """Nuclei of a field, as `harness segment` finds them.
 
         Parameters
         ----------
@@ -35,8 +35,7 @@ class Segmenter:
         image = np.asarray(image)
         if image.ndim != 2:
             raise HarnessError(f"an image of shape {image.shape}: give one grey image of shape (height, width)")
-        _, classes = predict_field(self.network, image.astype(np.float64))
-        return nuclei_from_class_map(classes)
+        return nuclei_from_class_map(predict_windows(self.network, image.astype(np.float64)).classes)
 
 
 def _load_pyfunc(path: str) -> Segmenter:

@@ -196,8 +196,9 @@ def _verdict(line, question, evidence):
 
 
 def _rows(evidence, method, labels):
-    """Rows of these labels as they are made: refined ones are others."""
-    rows = {name: result.row for name, result in evidence.results.items() if not result.row.refine}
+    """Rows of these labels as they are made, and of predictions as they are: refined ones are others."""
+    rows = {name: result.row for name, result in evidence.results.items()}
+    rows = {name: row for name, row in rows.items() if not row.refine and not row.refine_prediction}
     return [name for name, row in rows.items() if (row.method, row.labels) == (method, labels)]
 
 

@@ -29,7 +29,7 @@ class Comparison(NamedTuple):
         row, value, low, high, seeds, rank (from 1, the best first), groups: letters; rows that share one cannot be told apart.
     pairs : DataFrame
         better, worse, difference (better minus worse), low, high, p, p_holm, effect, favours, smallest, told_apart. See
-        docs/compare.md.
+        docs/afternoon.md.
     """
 
     metric: str

@@ -11,7 +11,7 @@ from harness.experiment.registry import Registry, tile_of, unavailable
 from harness.experiment.results import RowResults, collect, read_all, same_hash, stack
 from harness.experiment.spec import Spec
 from harness.experiment.tracking import Run
-from harness.report import claims, tables
+from harness.report import claims, margins, tables
 from harness.report.rescoring import rescore_all, same_prediction
 from harness.report.transfer import pairs
 from harness.scoring import names, objects, pixels
@@ -36,8 +36,9 @@ class Content:
         What the runs stored of each field, with the columns row, seed and run_id.
     field_scores : DataFrame
         The scores of `harness.scoring.names.TABLES` of each field: index row and field, means over seeds.
-    scores, effect, claims, sensitivity, wrong_pixels, density, errors, timings, run_details : DataFrame
-        See `harness.report.claims.check`, `harness.scoring.objects.errors` and functions of `harness.report.tables`.
+    scores, effect, claims, margins, sensitivity, wrong_pixels, density, errors, timings, run_details : DataFrame
+        See `harness.report.claims.check`, `harness.report.margins.check`, `harness.scoring.objects.errors` and functions of
+        `harness.report.tables`.
     quality, outlines, crowding : DataFrame
         See `harness.report.tables.measured`.
     transfer : DataFrame
@@ -55,6 +56,7 @@ class Content:
     scores: pd.DataFrame
     effect: pd.DataFrame
     claims: pd.DataFrame
+    margins: pd.DataFrame
     sensitivity: pd.DataFrame
     quality: pd.DataFrame
     outlines: pd.DataFrame
@@ -85,6 +87,7 @@ class Content:
 OWN_TABLES = (
     "effect",
     "claims",
+    "margins",
     "sensitivity",
     "quality",
     "outlines",
@@ -126,6 +129,7 @@ def gather(
         scores=scores,
         effect=tables.protocol_effect(results, boot, sensitivity),
         claims=claims.check(claims.Evidence(results, boot, published)),
+        margins=margins.check(registry, boot),
         sensitivity=sensitivity,
         quality=tables.measured(boot, results, names.QUALITY),
         outlines=tables.measured(boot, results, names.OUTLINES),

@@ -91,6 +91,22 @@ def p_value(values: np.ndarray) -> float:
     return min(1.0, float(2 * (tail + 1) / (len(defined) + 1)))
 
 
+def one_sided_bounds(values: np.ndarray) -> tuple[float, float]:
+    """The lower and the upper bound of level `LEVEL`, each for itself: percentiles of what `bootstrap` gave."""
+    defined = _defined(values)
+    low, high = np.percentile(defined, [100 * (1 - LEVEL), 100 * LEVEL]) if len(defined) else (np.nan, np.nan)
+    return float(low), float(high)
+
+
+def one_sided_p(values: np.ndarray) -> float:
+    """One-sided p of a quantity being 0 or less: the share of resamples that are, with what was seen as one more.
+
+    NaN where nothing is defined.
+    """
+    defined = _defined(values)
+    return float(((defined <= 0).sum() + 1) / (len(defined) + 1)) if len(defined) else np.nan
+
+
 def holm(ps: Sequence[float]) -> list[float]:
     """p-values corrected for their number (Holm 1979); undefined ones stay so and are not counted.
 

@@ -5,12 +5,12 @@ from collections.abc import Callable, Iterable
 import numpy as np
 import pandas as pd
 
-from harness.experiment.registry import Registry
+from harness.experiment.registry import CEILING, Registry
 from harness.experiment.results import RowResults, runs_of
 from harness.report.statistics import bootstrap, interval
 from harness.scoring import pixels, pooling
 from harness.scoring.metrics import PROTOCOLS
-from harness.scoring.names import METRICS
+from harness.scoring.names import METRICS, logged
 
 Results = dict[str, RowResults]
 Boot = dict[tuple[str, str], np.ndarray]
@@ -89,16 +89,18 @@ def best(frame: pd.DataFrame, within: list[str], results: Results) -> pd.Series:
 
     A row that learned from the annotation itself is what the others are measured by, and out of the competition.
     """
-    competes = frame["value"].notna() & ~frame["row"].map(lambda row: is_reference(results[row]))
+    competes = frame["value"].notna() & ~frame["row"].map(lambda row: is_reference(results, row))
     rank = pd.Series(
         [METRICS[metric].rank(value) for metric, value in zip(frame["metric"], frame["value"], strict=True)], frame.index
     ).where(competes)
     return competes & (rank == rank.groupby([frame[name] for name in within]).transform("max"))
 
 
-def is_reference(result: RowResults) -> bool:
-    """Whether a row learned from the annotation that all rows are scored against."""
-    return result.row.source.is_truth
+def is_reference(results: Results, name: str) -> bool:
+    """Whether a row learned from the annotation that all rows are scored against, or is another annotation."""
+    row = results[name].row
+    learned = row.source.is_truth or bool(row.teacher and is_reference(results, row.teacher))
+    return learned or row.method == CEILING
 
 
 def _cell(table, metric, result, boot, published):
@@ -123,7 +125,8 @@ def _cell(table, metric, result, boot, published):
 
 def metric_values(result: RowResults, metric: str) -> pd.Series:
     """What the runs of a row gave, as MLflow holds it: a Series by run id, without the runs where it is undefined."""
-    values = {run.run_id: run.metrics[metric] for run in result.runs if metric in run.metrics}
+    name = logged(metric)
+    values = {run.run_id: run.metrics[name] for run in result.runs if name in run.metrics}
     return pd.Series(values, dtype=float)
 
 
@@ -197,13 +200,14 @@ def _halfway(sensitivity):
 
 
 def learned_from(results: Results, done: bool = True) -> list[tuple[str, str]]:
-    """Pairs of a network row and the classical row whose labels it was trained on."""
+    """Pairs of a network row and the classical row whose labels it was trained on; a refined prediction is not training's."""
     return [
         (network.name, classical.name)
         for network in results.values()
         for classical in results.values()
         if (network.row.method, classical.row.method) == ("network", "classical")
         and network.row.source == classical.row.source
+        and not network.row.refine_prediction
         and (not done or (network.runs and classical.runs))
     ]
 

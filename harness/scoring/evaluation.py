@@ -234,8 +234,7 @@ def totals(tables: dict[str, pd.DataFrame]) -> dict[str, float]:
         logged[f"dice_{name}_fields"] = fields[f"dice_{name}_pooled"].mean()
         logged[f"dice_{name}_pooled"] = np.divide(sums[f"dice_{name}_twice_both"], sums[f"dice_{name}_sum"] or np.nan)
     logged |= {f"{p}_{name}": fields[f"{p}_{name}"].sum() for p in metrics.PROTOCOLS for name in COUNTS}
-    groups = {"iou": names.QUALITY, "outlines": names.OUTLINES, "crowding": names.CROWDING}
-    logged |= {f"{group}/{name}": values.get(name, np.nan) for group, of_group in groups.items() for name in of_group}
+    logged |= {names.logged(name): values.get(name, np.nan) for of_group in names.GROUPS.values() for name in of_group}
     logged |= {f"iou/{kind}": fields.filter(regex=rf"^{kind}_\d$").to_numpy().sum() for kind in KINDS}
     return {name: float(value) for name, value in logged.items()}
 

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from harness.core.errors import HarnessError
-from harness.core.label_images import check_labels, new_ids, remove_touching_edge
+from harness.core.label_images import check_labels, new_ids, over_squares, remove_touching_edge
 from harness.method.classmap import IGNORE
 
 EROSIONS = ("none", "mask", "object")
@@ -232,31 +232,70 @@ def erode(labels: np.ndarray, erosion: str) -> np.ndarray:
         raise HarnessError(f"no erosion {erosion!r}: give one of {', '.join(EROSIONS)}")
     if erosion == "none":
         return labels
-    lowest = _extreme(labels, np.minimum)
-    kept = lowest > 0 if erosion == "mask" else lowest == _extreme(labels, np.maximum)
+    lowest = over_squares(labels, np.minimum)
+    kept = lowest > 0 if erosion == "mask" else lowest == over_squares(labels, np.maximum)
     return np.where(kept, labels, 0)
 
 
 def overlaps(y_true: np.ndarray, y_pred: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Pairs of nuclei that share pixels: ids in `y_true`, ids in `y_pred`, numbers of pixels shared."""
     both = (y_true > 0) & (y_pred > 0)
-    width = int(y_pred.max(initial=0)) + 1
-    codes = y_true[both].astype(np.int64) * width + y_pred[both]
-    runs = np.flatnonzero(np.diff(codes, prepend=-1))  # nuclei come in runs: far fewer codes to sort
-    pairs, inverse = np.unique(codes[runs], return_inverse=True)
+    pairs, runs, pair_of_run = _runs(y_true[both], y_pred[both])
     pixels = np.zeros(len(pairs), dtype=np.int64)
-    np.add.at(pixels, inverse, np.diff(runs, append=len(codes)))
-    return pairs // width, pairs % width, pixels
+    np.add.at(pixels, pair_of_run, np.diff(runs, append=int(both.sum())))
+    return pairs[:, 0], pairs[:, 1], pixels
+
+
+def _runs(y_true, y_pred):
+    """Pairs of ids at the same pixels, (K, 2); where each run of one of them begins, and which it is of.
+
+    Nuclei come in runs: there are far fewer runs to sort than pixels.
+    """
+    width = int(y_pred.max(initial=0)) + 1
+    codes = y_true.astype(np.int64) * width + y_pred
+    runs = np.flatnonzero(np.diff(codes, prepend=-1))
+    pairs, pair_of_run = np.unique(codes[runs], return_inverse=True)
+    return np.stack(np.divmod(pairs, width), axis=1), runs, pair_of_run
 
 
 def sensitivity_counts(y_true: np.ndarray, y_pred: np.ndarray) -> dict[Protocol, Counts]:
     """`match` under every erosion and smallest nucleus."""
-    counts: dict[Protocol, Counts] = {}
     inner = _off_edge(y_true, y_pred)
+    areas = [np.bincount(labels.ravel(), minlength=1)[1:] for labels in inner]
+    levels = {erosion: _levels(inner, erosion) for erosion in EROSIONS}
+    counts: dict[Protocol, Counts] = {}
     for smallest in SMALLEST:
-        sides = [_of_size(labels, smallest) for labels in inner]
-        counts |= {Protocol(erosion, smallest): _matching(sides, erosion).counts for erosion in EROSIONS}
+        annotated, predicted = (int((of_side >= max(smallest, 1)).sum()) for of_side in areas)
+        for erosion, (pairs, level) in levels.items():
+            matched = len(Matching(areas[0], areas[1], pairs[level >= max(smallest, 1)]).matched)
+            counts[Protocol(erosion, smallest)] = Counts(matched, annotated, predicted)
     return counts
+
+
+def _levels(both_sides, erosion):
+    """Pairs of nuclei that overlap under an erosion, and the largest `smallest` at which each still does."""
+    y_true, y_pred = both_sides
+    sides = [_survival(labels, erosion) for labels in both_sides]
+    level = np.minimum(*sides)
+    both = level > 0
+    pairs, runs, pair_of_run = _runs(y_true[both], y_pred[both])
+    highest = np.zeros(len(pairs), np.int64)
+    if len(runs):
+        np.maximum.at(highest, pair_of_run, np.maximum.reduceat(level[both], runs))
+    return pairs, highest
+
+
+def _survival(labels, erosion):
+    """Of each pixel the largest `smallest` at which an erosion leaves it to its nucleus; 0 where none does.
+
+    Nuclei that are left out are left out before the erosion: with "mask" they open a gap in what touches them.
+    """
+    areas = np.bincount(labels.ravel(), minlength=1)
+    areas[0] = 0
+    area = areas.astype(np.int32)[labels]
+    if erosion == "none":
+        return area
+    return over_squares(area, np.minimum) if erosion == "mask" else np.where(erode(labels, erosion) > 0, area, 0)
 
 
 # ---- IoU sweep, on nuclei as they are
@@ -426,13 +465,6 @@ def _numbered(labels):
     keep = areas > 0
     keep[0] = False
     return new_ids(keep)[labels], areas[keep]
-
-
-def _extreme(labels, operation):
-    """`np.minimum` or `np.maximum` over 3x3, 0 outside; by shifts, 4 times as fast as scipy.ndimage."""
-    padded = np.pad(labels, 1)
-    rows = operation(operation(padded[:-2], padded[1:-1]), padded[2:])
-    return operation(operation(rows[:, :-2], rows[:, 1:-1]), rows[:, 2:])
 
 
 def same_shape(y_true: np.ndarray, y_pred: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

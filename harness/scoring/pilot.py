@@ -5,6 +5,7 @@ arXiv:2311.01453) for small pilots: the slope begins at 1 and gives way to the p
 delete-one jackknife, so that pooled scores, ratios of sums, need nothing of their own. docs/afternoon.md says how it was chosen.
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -194,9 +195,9 @@ def set_apart(known: np.ndarray) -> np.ndarray:
 
 def fields_for_width(found: Estimate, half: float) -> int | None:
     """Annotated fields for an interval of +- `half`; None where more than `MOST` do not give it."""
-    fields = np.arange(LEAST, MOST)
-    enough = stats.t.ppf((1 + LEVEL) / 2, fields - 2) * np.sqrt(found.variance / fields + found.floor) <= half
-    return int(fields[enough.argmax()]) if enough.any() else None
+    return _fewest(
+        LEAST, lambda fields: stats.t.ppf((1 + LEVEL) / 2, fields - 2) * np.sqrt(found.variance / fields + found.floor) <= half
+    )
 
 
 def fields_for_power(difference: float, deviation: float, power: float = 0.8) -> int | None:
@@ -213,17 +214,23 @@ def fields_for_power(difference: float, deviation: float, power: float = 0.8) ->
     int or None
         `LEAST_FOR_TEST` at least; None for more than `MOST`.
     """
-    fields = np.unique(np.geomspace(LEAST_FOR_TEST, MOST, 4000).astype(int))
-    enough = power_of(difference, deviation, fields) >= power
-    return int(fields[enough.argmax()]) if enough.any() else None
+    return _fewest(LEAST_FOR_TEST, lambda fields: power_of(difference, deviation, fields) >= power)
+
+
+def _fewest(least, enough):
+    """More fields than enough are enough, too."""
+    fields = least + bisect_left(range(least, MOST), True, key=enough)
+    return fields if fields < MOST else None
 
 
 def power_of(difference: float, deviation: float, fields: Any) -> Any:
     """Power of the two-sided paired t test at level `ALPHA`, which that of the permutation test follows closely."""
     if deviation == 0:
         return np.full(np.shape(fields), float(difference != 0))
-    shift, critical = abs(difference) / deviation * np.sqrt(fields), stats.t.ppf(1 - ALPHA / 2, np.asarray(fields) - 1)
-    return stats.nct.sf(critical, np.asarray(fields) - 1, shift) + stats.nct.cdf(-critical, np.asarray(fields) - 1, shift)
+    free, shift = np.asarray(fields) - 1, abs(difference) / deviation * np.sqrt(fields)
+    critical = stats.t.ppf(1 - ALPHA / 2, free)
+    other_side = np.nan_to_num(stats.nct.cdf(-critical, free, shift))  # NaN where it is far too small to count
+    return stats.nct.sf(critical, free, shift) + other_side
 
 
 def next_fields(known: np.ndarray, annotated: np.ndarray, may: np.ndarray, count: int) -> list[int]:

@@ -10,13 +10,16 @@ from typing import Any
 from harness.core.errors import HarnessError
 from harness.sources.base import AUTO, LabelSource, sample
 from harness.sources.cellprofiler import CellProfiler, Consensus
+from harness.sources.controls import Control
 from harness.sources.folder import Folder
 from harness.sources.manual import Manual
-from harness.sources.refinements import Refined, open_step
+from harness.sources.predicted import Predicted
+from harness.sources.refinements import Refined, open_steps
 
 __all__ = ["AUTO", "FAMILIES", "LabelSource", "open_source", "sample"]
 
-FAMILIES: dict[str, type[LabelSource]] = {kind.family: kind for kind in (Manual, CellProfiler, Consensus, Folder)}
+SOURCES = (Manual, CellProfiler, Consensus, Folder, Predicted, Control)
+FAMILIES: dict[str, type[LabelSource]] = {kind.family: kind for kind in SOURCES}
 
 
 def open_source(name: str, changed: dict[str, Any] | None = None, refine: Sequence[str | dict[str, Any]] = ()) -> LabelSource:
@@ -34,11 +37,11 @@ def open_source(name: str, changed: dict[str, Any] | None = None, refine: Sequen
     Raises
     ------
     HarnessError
-        Unknown source, step or setting, or a setting that is out of its range.
+        Unknown source, step or setting, a setting that is out of its range, or a step that does not go with the source.
     """
     family, _, argument = name.partition(":")
     if family not in FAMILIES:
         choices = ", ".join(choice for kind in FAMILIES.values() for choice in kind.choices)
         raise HarnessError(f"unknown label source '{name}'; expected one of {choices}")
     source = FAMILIES[family].named(argument, changed or {})
-    return Refined(source=source, steps=tuple(map(open_step, refine))) if refine else source
+    return Refined(source=source, steps=open_steps(refine, source)) if refine else source

@@ -93,4 +93,5 @@ def _but_diameters(settings: dict[str, Any]) -> dict[str, Any]:
 
 
 def _parameters(settings: dict[str, Any]) -> Settings:
-    return Settings(**{key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()})
+    taken: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in settings.items()}
+    return Settings(**taken)

@@ -5,16 +5,19 @@ dataclass here whose fields are its settings, and its line in `STEPS`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar
 
 import numpy as np
 from scipy import ndimage
+from skimage.measure import regionprops
 
 from harness.core.errors import HarnessError
+from harness.core.label_images import renumber
 from harness.datasets import DataSet, Field
 from harness.sources.base import LabelSource
+from harness.sources.declumping import recut
 
 SMOOTHING = 0.7  # px: sigma of the Gaussian under which a level is looked for
 RING = 11 / 3  # times the reach: how far out the background is taken
@@ -25,6 +28,10 @@ class Step(ABC):
     """What is done to labels."""
 
     name: ClassVar[str]
+
+    def unfit(self, source: LabelSource) -> str | None:
+        """Why the step cannot refine the labels of a source, in words; None where it can."""
+        return None
 
     @abstractmethod
     def apply(self, source: LabelSource, field: Field, labels: np.ndarray, ignore: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -73,9 +80,8 @@ class HalfContrast(Step):
                 raise HarnessError(f"refinement half-contrast: {setting} is {value!r}; expected more than 0 and less than {high}")
 
     def apply(self, source: LabelSource, field: Field, labels: np.ndarray, ignore: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """See `Step.apply`; pixels that become nucleus are no longer ignored."""
-        moved = outlines_at(self.level, self.reach, field.image, labels)
-        return moved, ignore & (moved == 0)
+        """See `Step.apply`."""
+        return outlines_at(self.level, self.reach, field.image, labels), ignore
 
 
 def outlines_at(level: float, reach: float, image: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -147,21 +153,93 @@ def _whole(labels: np.ndarray) -> np.ndarray:
     return whole
 
 
+class _OfDiscarded(Step, ABC):
+    """A step about what the size filter of a source threw away."""
+
+    def unfit(self, source: LabelSource) -> str | None:
+        """See `Step.unfit`."""
+        return None if "discard_size" in source.defaults else f"{source.name} has no size filter"
+
+    @staticmethod
+    def _everything(source: LabelSource, field: Field) -> np.ndarray:
+        return replace(source, changed=source.changed | {"discard_size": False}).label(field)[0]
+
+
 @dataclass(frozen=True)
-class IgnoreDiscarded(Step):
+class IgnoreDiscarded(_OfDiscarded):
     """What the size filter threw away is something, and nobody knows what: it is ignored, not called background."""
 
     name = "ignore-discarded"
 
     def apply(self, source: LabelSource, field: Field, labels: np.ndarray, ignore: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `Step.apply`."""
-        if "discard_size" not in source.defaults:
-            raise HarnessError(f"refinement ignore-discarded: {source.name} has no size filter; leave the step out")
-        everything, _ = replace(source, changed=source.changed | {"discard_size": False}).label(field)
-        return labels, (ignore | (everything > 0)) & (labels == 0)
+        return labels, ignore | ((self._everything(source, field) > 0) & (labels == 0))
 
 
-STEPS: dict[str, type[Step]] = {step.name: step for step in (HalfContrast, IgnoreDiscarded)}
+@dataclass(frozen=True)
+class RestoreClumps(_OfDiscarded):
+    """What the size filter threw away as too large comes back: most of it is nuclei that touch, for a later step to divide."""
+
+    name = "restore-clumps"
+
+    def apply(self, source: LabelSource, field: Field, labels: np.ndarray, ignore: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `Step.apply`; ids are new."""
+        everything = self._everything(source, field)
+        large = np.bincount(everything.ravel()) > np.pi / 4 * source.settings["max_diameter"] ** 2
+        large[0] = False
+        back = large[everything] & (labels == 0)
+        return renumber(np.where(back, everything + labels.max(), labels).astype(np.int32)), ignore & ~back
+
+
+@dataclass(frozen=True)
+class Declump(Step):
+    """Nuclei are divided where they have a neck, and joined where they touch without one.
+
+    Attributes
+    ----------
+    split, join : float
+        See `harness.sources.declumping.recut`.
+    """
+
+    name = "declump"
+    split: float = 0.85
+    join: float = 0.95
+
+    def __post_init__(self) -> None:
+        if not 0 < self.split <= self.join:
+            raise HarnessError(f"refinement declump: split is {self.split!r} and join {self.join!r}; expected 0 < split <= join")
+
+    def apply(self, source: LabelSource, field: Field, labels: np.ndarray, ignore: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `Step.apply`; the same foreground, ids are new."""
+        return recut(self.split, self.join, field.image, labels), ignore
+
+
+@dataclass(frozen=True)
+class IgnoreConcave(Step):
+    """A nucleus is convex; what is not is several of them, or none, and is ignored.
+
+    Attributes
+    ----------
+    solidity : float
+        Share of its convex hull that a nucleus fills at least.
+    """
+
+    name = "ignore-concave"
+    solidity: float = 0.9
+
+    def __post_init__(self) -> None:
+        if not 0 < self.solidity < 1:
+            raise HarnessError(f"refinement ignore-concave: solidity is {self.solidity!r}; expected more than 0 and less than 1")
+
+    def apply(self, source: LabelSource, field: Field, labels: np.ndarray, ignore: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `Step.apply`; the labels stay."""
+        concave = [nucleus.label for nucleus in regionprops(labels) if nucleus.solidity < self.solidity]
+        return labels, ignore | np.isin(labels, concave)
+
+
+STEPS: dict[str, type[Step]] = {
+    step.name: step for step in (HalfContrast, RestoreClumps, Declump, IgnoreDiscarded, IgnoreConcave)
+}
 
 
 def open_step(wanted: str | dict[str, Any]) -> Step:
@@ -183,6 +261,21 @@ def open_step(wanted: str | dict[str, Any]) -> Step:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise HarnessError(f"refinement {name}: {setting} is {value!r}; expected a number")
     return STEPS[name](**settings)
+
+
+def open_steps(wanted: Sequence[str | dict[str, Any]], source: LabelSource) -> tuple[Step, ...]:
+    """Steps for the labels of a source, see `open_step`.
+
+    Raises
+    ------
+    HarnessError
+        Besides, a step that does not go with the source.
+    """
+    steps = tuple(map(open_step, wanted))
+    for step in steps:
+        if why := step.unfit(source):
+            raise HarnessError(f"refinement {step.name}: {why}; leave the step out")
+    return steps
 
 
 @dataclass(frozen=True)
@@ -223,6 +316,11 @@ class Refined(LabelSource):
     def from_images(self) -> bool:  # type: ignore[override]
         """As the source."""
         return self._of.from_images
+
+    @property
+    def is_truth(self) -> bool:  # type: ignore[override]
+        """As the source: a refined annotation is one."""
+        return self._of.is_truth
 
     @property
     def needed(self) -> str:

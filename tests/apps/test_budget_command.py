@@ -25,6 +25,7 @@ def test_every_row_and_pair_with_what_is_needed(planned):
         if not line["refused"]:
             assert line["low"] < line["value"] < line["high"] and line["alone_low"] < line["alone_high"]
             assert line["more"] == max(0, line["fields"] - 6) and line["fields"] <= line["fields_alone"]
+            assert all(isinstance(line[name], int) for name in ("fields", "fields_alone", "more", "nuclei"))
     assert any(not line["refused"] for line in planned["rows"])
 
 
@@ -97,3 +98,11 @@ def test_refusals(in_lab, asked, said):
 def test_no_runs_at_all(harness, fields):
     code, _, err = harness("budget", "--dataset", fields)
     assert code == 2 and "no row has a run here" in err
+
+
+def test_once_worked_out_a_budget_needs_the_store_alone(lab_store, in_lab):
+    """The last `--dataset` counts; no folder here is called lab."""
+    from tests.conftest import _command
+
+    known = in_lab("budget", "--json")
+    assert _command("budget", "--json", "--dataset", "lab")[:2] == known[:2] and json.loads(known[1])["others"] == 16

@@ -8,6 +8,7 @@ from imageio.v3 import imwrite
 
 from harness.apps import segmenting
 from harness.experiment import tracking
+from harness.sources.refinements import outlines_at
 
 
 class Bright:
@@ -27,12 +28,15 @@ class Bright:
 def no_backend(monkeypatch):
     """Its threads are settled once in a process, for a training; here nothing is computed by it."""
     monkeypatch.setattr("harness.apps.segmenting.load_backend", lambda: None)
+    monkeypatch.setattr("harness.network.inference.precision", lambda: "float32")
+    monkeypatch.setattr("harness.network.inference.for_windows", lambda network, _: network)
 
 
 @pytest.fixture
 def segment(harness, monkeypatch):
     monkeypatch.setattr(tracking, "load_network", lambda uri: Bright())
     segmenting.network.cache_clear()
+    segmenting.windowed.cache_clear()
     return lambda *arguments: harness("segment", "0" * 32, *arguments)
 
 
@@ -93,6 +97,17 @@ def test_another_network_is_refused_or_redone_on_request(segment, images, tmp_pa
     code, out, _ = segment(images, "out", "--redo")
     assert code == 0 and out.startswith("4 images")
     assert "4 were there" in segment(images, "out")[1]
+
+
+def test_nuclei_go_through_the_steps_that_labels_go_through(segment, images, tmp_path):
+    assert segment(images, "plain")[0] == segment(images, "refined", "--refine", "half-contrast")[0] == 0
+    for name in ("small", "large"):
+        plain, refined = (tifffile.imread(tmp_path / out / f"{name}.tif") for out in ("plain", "refined"))
+        np.testing.assert_array_equal(refined, outlines_at(0.5, 0.12, tifffile.imread(images / f"{name}.tif"), plain.astype(int)))
+    code, _, err = segment(images, "plain", "--refine", "half-contrast")
+    assert code == 2 and "made otherwise" in err and "refine" in err and err.count("\n") == 1
+    code, _, err = segment(images, "other", "--refine", "ignore-discarded")
+    assert code == 2 and "has no size filter" in err and err.count("\n") == 1 and not (tmp_path / "other").exists()
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,19 @@ def test_a_row_s_run_says_how_sure_its_means_are(runs):
     assert classical.data.metrics["jaccard/n"] == 1 and "jaccard/sd" not in classical.data.metrics
 
 
+def test_a_row_s_run_is_described_by_its_table(runs):
+    (row,) = row_runs("network-consensus")
+    described = row.data.tags["mlflow.note.content"].splitlines()
+    assert described[0] == "DL trained on Consensus" and len(described) == 2 + 2 + 4
+    metrics = row.data.metrics
+    mean, sd, low, high = (metrics[f"jaccard{of}"] for of in ("", "/sd", "/low", "/high"))
+    assert (
+        f"| Jaccard, `paper` | {mean:.3f} | {sd:.3f} | 2 | {low:.3f} to {high:.3f} |  |" in described
+    )  # the paper has another data set
+    experiment = mlflow.get_experiment(row.info.experiment_id)
+    assert experiment.tags["mlflow.experimentKind"] == "custom_model_development"
+
+
 def test_mlflow_itself_ranks_the_networks_by_their_scores(runs):
     networks = [run for run in runs.values() if run.row.startswith("network")]
     experiment = mlflow.get_run(networks[0].run_id).info.experiment_id

@@ -18,6 +18,7 @@ def write(tmp_path, text):
 
 
 ROW = '[rows.mine]\ntitle = "Mine"\nmethod = "classical"\nlabels = "consensus"\n'
+CLAIM = "[claims.c]\ntitle = 'C'\nrow = 'mine'\nreference = 'mine'\nmargins = {jaccard = 0.01}\n"
 
 
 def test_the_rows_of_the_paper():
@@ -78,6 +79,10 @@ def test_profiles_change_the_amount_of_work_only():
         (ROW.replace("mine", "x" * 65), "an id has letters"),
         (ROW + "[tables.'../x']\ntitle = 'T'\nmetrics = ['jaccard']", "tables.'../x': an id has letters"),
         (ROW + "[tables]", "tables: "),
+        (ROW + CLAIM.replace("'mine'", "'other'"), "claims.c.row: no such row 'other'; there is mine"),
+        (ROW + CLAIM.replace("0.01", "0"), "claims.c.margins.jaccard: Input should be greater than 0"),
+        (ROW + CLAIM.replace("jaccard", "beauty"), "claims.c.margins.beauty"),
+        (ROW + CLAIM + "colour = 1", "claims.c.colour: unknown key; expected one of title, row, reference, margins"),
     ],
 )
 def test_a_bad_registry_is_refused_in_one_line_with_file_and_key(tmp_path, text, said):
@@ -166,3 +171,16 @@ def test_a_registry_without_tables_is_shown_in_those_of_the_paper(tmp_path):
         name: table.metrics for name, table in PAPER.tables.items()
     }
     assert not any(table.published for table in tables.values())
+
+
+def test_rows_without_annotation_are_an_ablation_that_shares_its_runs_with_the_paper_s():
+    free = registry.load_registry(registry._packaged("label-free.toml"))
+    for row in ("network-shape-intensity", "network-manual", "classical-shape-intensity"):
+        one, other = (registry.resolve(book, row, "cpu", DATASET, 0) for book in (free, PAPER))
+        assert one.hash == other.hash
+    assert registry.lineage(free, "network-second-generation") == ["network-half-contrast-ignore"]
+    assert registry.parent_of(free, "network-shape-intensity-refined-after") == "network-shape-intensity"
+    blind = [name for name, row in free.rows.items() if not row.source.is_truth]
+    assert len(blind) == len(free.rows) - 1
+    (claim,) = free.claims.values()
+    assert claim.row in blind and claim.reference == "network-manual"

@@ -61,4 +61,4 @@ def test_the_pages_of_a_server_are_its_own(harness, monkeypatch):
     monkeypatch.setattr(os, "execv", lambda *_: pytest.fail("no second server"))
     monkeypatch.setattr(tracking, "connect", lambda _: "https://mlflow.example.org")
     code, out, _ = harness("ui")
-    assert code == 0 and "https://mlflow.example.org/#/experiments" in out
+    assert code == 0 and "https://mlflow.example.org/#/experiments?workflowType=machine_learning" in out

@@ -56,15 +56,9 @@ def test_what_holds_no_network_is_refused_in_one_line(uri, store):
     assert uri in str(refused.value) and "\n" not in str(refused.value)
 
 
-def test_the_model_predicts_what_the_harness_predicts(backend):
-    from harness.method.postprocess import nuclei_from_class_map
-    from harness.network.inference import predict_field
+def test_the_model_takes_one_grey_image(backend):
     from harness.network.segmenter import Segmenter
     from harness.network.unet import unet
 
-    image = np.random.default_rng(0).integers(0, 4096, (40, 600)).astype(np.uint16)
-    network = unet(base=2, last=2)
-    nuclei = Segmenter(network).predict(image.tolist())
-    np.testing.assert_array_equal(nuclei, nuclei_from_class_map(predict_field(network, image)[1]))
     with pytest.raises(HarnessError, match="one grey image"):
-        Segmenter(network).predict(image[None])
+        Segmenter(unet(base=2, last=2)).predict(np.ones((1, 40, 60)))

@@ -76,7 +76,7 @@ def check_prediction(run, dataset):
 @pytest.mark.parametrize(
     ("row", "learned_on", "said"),
     [
-        ("classical-shape-shape", "fields", "classical-shape-shape: learns from no data set; run it without --learned-on"),
+        ("classical-shape-shape", "fields", "classical-shape-shape: trains no network; run it without --learned-on"),
         ("network-manual", "elsewhere", "elsewhere: is both learned and scored on; leave out --learned-on"),
         ("network-manual", "nowhere", "no data set 'nowhere'"),
     ],

@@ -148,6 +148,13 @@ def test_no_difference_needs_more_fields_than_there_are_and_a_sure_one_the_fewes
     assert power_of(0.0, 0.1, 20) == pytest.approx(0.05)
 
 
+def test_power_grows_with_the_fields_however_sure_the_difference():
+    """The other side of a sure difference is too small for SciPy, which gives NaN."""
+    for difference in (0.001, 0.03, 0.1, 5.0):
+        power = power_of(difference, 0.07, np.arange(6, 4000, 7))
+        assert np.isfinite(power).all() and (np.diff(power) > -1e-9).all()
+
+
 def test_next_fields_fill_the_gaps_between_the_annotated_ones():
     known = np.linspace(0, 1, 100)
     annotated = known < 0.05

@@ -12,7 +12,8 @@ from harness.core.errors import HarnessError
 from harness.datasets import DataSet, Field, open_dataset
 from harness.experiment import registry
 from harness.sources import open_source
-from harness.sources.refinements import outlines_at
+from harness.sources.declumping import recut
+from harness.sources.refinements import IgnoreConcave, outlines_at
 
 SOURCE = "cellprofiler:shape/intensity"
 ROW, COLUMN = np.mgrid[:80, :100]
@@ -116,7 +117,7 @@ def test_steps_are_part_of_a_run_s_identity_and_none_is_none():
 @pytest.mark.parametrize(
     ("refine", "said"),
     [
-        (["sharpen"], "unknown refinement 'sharpen'; expected one of half-contrast, ignore-discarded"),
+        (["sharpen"], "unknown refinement 'sharpen'; expected one of half-contrast, restore-clumps"),
         ([{"step": "half-contrast", "colour": 1}], "has no setting 'colour'; expected level, reach"),
         ([{"step": "half-contrast", "level": 1.5}], "level is 1.5; expected more than 0"),
         ([{"step": "half-contrast", "level": True}], "expected a number"),
@@ -148,3 +149,50 @@ def test_the_command_labels_as_the_row_does(harness, fields, tmp_path):
     assert len(scores) == 2 and scores[0] == scores[1]
     described = json.loads(harness("describe", "refined", "--dataset", fields, "--file", own, "--json")[1])
     assert described["refine"] == [{"step": "half-contrast", "level": 0.5, "reach": 0.12}]
+
+
+def cut(mask, line):
+    """The nuclei of a mask on either side of a line."""
+    return np.where(line, mask, mask * 2).astype(np.int32)
+
+
+@given(apart=st.floats(1.5, 1.9), radius=st.floats(8, 14))
+def test_two_discs_that_came_as_one_are_divided_at_their_neck(apart, radius):
+    left, right = disc(40, 50 - apart * radius / 2, radius), disc(40, 50 + apart * radius / 2, radius)
+    found = recut(0.85, 0.95, blurred(left | right), (left | right).astype(np.int32))
+    assert found.max() == 2 and ((found > 0) == (left | right)).all()
+    assert (found[:, :48] == found[40, 40]).sum() == (left | right)[:, :48].sum(), "the line is where the neck is"
+
+
+@given(radius=st.floats(8, 16), at=st.integers(-3, 3), length=st.floats(1, 1.8))
+def test_one_nucleus_that_came_as_two_is_joined(radius, at, length):
+    whole = ((ROW - 40) / radius) ** 2 + ((COLUMN - 50) / (radius * length)) ** 2 <= 1
+    found = recut(0.85, 0.95, blurred(whole), cut(whole, at + 50 > COLUMN))
+    assert (found == whole).all()
+
+
+def test_what_is_one_and_what_are_two_does_not_depend_on_the_magnification():
+    left, right = disc(40, 41, 10), disc(40, 59, 10)
+    labels = (left | right).astype(np.int32)
+    image = blurred(left | right)
+    large = recut(0.85, 0.95, ndimage.zoom(image, 3, order=1), np.kron(labels, np.ones((3, 3), np.int32)))
+    assert large.max() == recut(0.85, 0.95, image, labels).max() == 2
+
+
+def test_what_was_thrown_away_as_too_large_comes_back():
+    large = disc(40, 50, 30)
+    field = Field("large", lambda name: (blurred(large) * 10).astype(np.uint16), no_masks)
+    plain, _ = open_source(SOURCE).label(field)
+    restored, ignore = open_source(SOURCE, {}, ["restore-clumps"]).label(field)
+    assert plain.max() == 0 and (restored > 0).sum() > 0.9 * large.sum() and not ignore.any()
+
+
+def test_a_nucleus_that_is_not_convex_is_ignored_and_stays():
+    bent = (disc(40, 30, 14) & ~disc(40, 38, 12)) | (disc(40, 75, 10))
+    labels = ndimage.label(bent)[0].astype(np.int32)
+    kept, ignore = IgnoreConcave().apply(open_source(SOURCE), Field("bent", None, no_masks), labels, np.zeros_like(bent))
+    assert (kept == labels).all() and (ignore == (bent & (COLUMN < 60))).all()
+
+
+def no_masks(name):
+    raise AssertionError("a refinement looked at the annotation")

@@ -1,22 +1,19 @@
 """The constants of `harness.scoring.doubt`, from the training fields of BBBC039.
 
-    python docs/results/afternoon/fit.py --tracking-uri sqlite:///mlflow.db
+    python docs/results/afternoon/fit.py MEASURED
 
-after `harness run` of the four classical rows on bbbc039. Prints them and, for each of five parts of the training fields that
-was left out in turn, the share of the labels with an IoU of 0.5 at most that is found in the worst tenth of the nuclei.
+MEASURED: what measure.py made of bbbc039. Prints them and, for each of five parts of the training fields that was left out in
+turn, the share of the labels with an IoU of 0.5 at most that is found in the worst tenth of the nuclei.
 """
 
 import argparse
-from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy.optimize import minimize
-from simulate import THRESHES, wrong_labels
+from simulate import THRESHES
 
-from harness.core.parallel import over_fields
-from harness.experiment.evidence import gather, label_sources
-from harness.experiment.session import connect, prepare
 from harness.scoring.doubt import WEIGHTS
 
 PARTS = 5
@@ -26,8 +23,8 @@ RIDGE = 1.0  # against features that say the same; on standardised features
 def main():
     """Print the constants."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("--tracking-uri", default="sqlite:///mlflow.db")
-    nuclei = _nuclei(connect(prepare("bbbc039"), parser.parse_args().tracking_uri))
+    parser.add_argument("measured", type=Path)
+    nuclei = _nuclei(parser.parse_args().measured)
     constant, weights = _fit(nuclei)
     print({"CONSTANT": round(constant, 2), "WEIGHTS": {name: round(weight, 2) for name, weight in weights.items()}})
     part = nuclei["field"].map({name: at % PARTS for at, name in enumerate(sorted(nuclei["field"].unique()))})
@@ -36,15 +33,12 @@ def main():
         print(row, np.round(found, 2), round(float(np.mean(found)), 2))
 
 
-def _nuclei(session):
+def _nuclei(folder):
     """Every nucleus of the four sources on the training fields, with its largest IoU with an annotated one."""
-    sources = label_sources(session.dataset, session.results(), print)
-    evidence, names = gather(session.dataset, sources, print), session.dataset.splits["training"]
-    true = pd.concat(
-        pd.concat(over_fields(partial(wrong_labels, session.dataset, folder), names)).assign(row=row)
-        for row, folder in evidence.labels.items()
+    own, true = (
+        pd.read_csv(folder / f"{table}.csv.gz").query("kind == 'label' and split == 'training'") for table in ("nuclei", "truth")
     )
-    return evidence.nuclei.query("kind == 'label'").merge(true, on=["row", "field", "label"])
+    return own.merge(true[["row", "field", "label", "iou"]], on=["row", "field", "label"])
 
 
 def _fit(nuclei):

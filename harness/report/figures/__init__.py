@@ -2,9 +2,10 @@
 
 from pathlib import Path
 
+from harness.experiment.registry import CONTROL
 from harness.experiment.results import RowResults, read_all
 from harness.report.content import Content
-from harness.report.figures import fields, paper, scores
+from harness.report.figures import fields, paper, placed, scores
 from harness.report.figures.architecture import architecture
 from harness.report.figures.style import Picture, save
 from harness.report.markdown import escape
@@ -35,6 +36,15 @@ def draw_all(content: Content, folder: Path) -> list[Picture]:
                 "Pooled over the test set, mean over seeds; networks solid, classical rows dashed.",
             )
         )
+    if placed.references(content):
+        drawn.append(
+            save(
+                placed.placed(content),
+                folder / "placed.png",
+                "Rows between controls and ceiling",
+                "A dot per row with its 95 % interval; lines: the annotation spoilt in a known way, and a second annotation.",
+            )
+        )
     drawn += _of_the_paper(content, folder)
     history = read_all(content.results, "history.csv")
     if len(history):
@@ -46,17 +56,27 @@ def draw_all(content: Content, folder: Path) -> list[Picture]:
                 "Loss of training and validation by epoch; the ring marks the epoch that was kept.",
             )
         )
-    for result in content.done:
-        drawn += _of_row(result, content, folder)
+    for result in content.done if content.dataset.at_hand else ():
+        drawn += _of_row(result, content, folder) if result.row.method != CONTROL else []
     return drawn
 
 
 def _of_the_paper(content, folder):
     """The paper's Fig. 1 and 2, and what there is to learn from; its Fig. 3 stands with each network row."""
+    if not content.dataset.at_hand:
+        return _networks(content, folder)
     name = paper.most_separated(content.dataset)
+    return [_input(content, name, folder), *_networks(content, folder), *_labels(content, name, folder)]
+
+
+def _input(content, name, folder):
     about = f"Test field {escape(fields.short(name))}, its intensities from black to white."
     image = content.dataset.read_image(name)
-    drawn = [save(paper.raw_input(image), folder / "input.png", "Raw input image (the paper's Fig. 1)", about)]
+    return save(paper.raw_input(image), folder / "input.png", "Raw input image (the paper's Fig. 1)", about)
+
+
+def _networks(content, folder):
+    drawn = []
     networks = [result for result in content.done if result.row.method == "network"]
     for base, last in dict.fromkeys(_widths(result, content.registry) for result in networks):
         drawn.append(
@@ -67,17 +87,21 @@ def _of_the_paper(content, folder):
                 "Filters above the boxes, side of the feature maps in px below.",
             )
         )
-    panels = paper.label_panels([result for result in content.done if result.row.method == "classical"], content.dataset, name)
-    if len(panels) > 2:
-        drawn.append(
-            save(
-                paper.label_sources(panels),
-                folder / "labels.png",
-                "What there is to learn from",
-                "A window of the same field: manual labels and those of each classical row, as class maps.",
-            )
-        )
     return drawn
+
+
+def _labels(content, name, folder):
+    panels = paper.label_panels([result for result in content.done if result.row.method == "classical"], content.dataset, name)
+    if len(panels) <= 2:
+        return []
+    return [
+        save(
+            paper.label_sources(panels),
+            folder / "labels.png",
+            "What there is to learn from",
+            "A window of the same field: manual labels and those of each classical row, as class maps.",
+        )
+    ]
 
 
 def _widths(result, registry):

@@ -4,15 +4,14 @@ import numpy as np
 from imageio.v3 import imread
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from scipy.ndimage import binary_dilation
 
-from harness.core.label_images import remove_touching_edge
+from harness.core.label_images import over_squares, remove_touching_edge
 from harness.datasets import DataSet
 from harness.experiment import tracking
 from harness.experiment.results import RowResults
 from harness.method import tiles
 from harness.method.classmap import NUCLEUS, SEPARATION, class_map
-from harness.method.postprocess import SQUARE, postprocessing_steps
+from harness.method.postprocess import postprocessing_steps
 from harness.report.figures.fields import densest
 from harness.report.figures.style import (
     BLACK,
@@ -120,7 +119,7 @@ def postprocessing(image: np.ndarray, classes: np.ndarray) -> Figure:
     """
     steps = postprocessing_steps(classes)
     lines = np.where((classes == NUCLEUS)[..., None], 1 - PALE * (1 - rgb(SKY)), 1.0)
-    lines[binary_dilation(steps["skeleton"], SQUARE)] = rgb(BLACK)
+    lines[over_squares(steps["skeleton"], np.maximum)] = rgb(BLACK)
     panels = {
         "1  input": brightness(image),
         "2  segmentation": coloured_classes(classes),

@@ -1,5 +1,7 @@
 """The report as one Markdown text, made from its `Content`."""
 
+from harness.experiment.results import runs_of
+from harness.experiment.session import CONTAMINATED
 from harness.report.content import Content
 from harness.report.figures import Picture
 from harness.report.markdown import code, escape, to_markdown
@@ -23,13 +25,14 @@ def document(content: Content, pictures: list[Picture]) -> str:
         paper.times(content),
         findings.protocol(content),
         findings.claims(content),
+        findings.margins(content),
         findings.why(content),
         details.outlines(content),
         details.sensitivity(content),
         details.quality(content),
         details.errors(content),
         details.transfer(content),
-        _figures(pictures),
+        _figures(content, pictures),
         _runs(content),
     ]
     return "\n\n".join(part.strip() for part in parts if part) + "\n"
@@ -41,8 +44,13 @@ def _head(content):
     return (
         f"# {escape(name)}, profile {escape(content.profile)}\n\n"
         f"{len(content.dataset.splits['test'])} test fields of {code(name)} (digest {code(content.dataset.digest[:16])}), "
-        f"{_count_runs(content)}.{again}"
+        f"{_count_runs(content)}.{again}{_contaminated(content)}"
     )
+
+
+def _contaminated(content):
+    said = {text for run in runs_of(content.results) if (text := run.tags.get(f"harness.{CONTAMINATED}"))}
+    return f"\n\n**The test split is contaminated**: {escape('; '.join(sorted(said)))}." if said else ""
 
 
 def _count_runs(content):
@@ -50,8 +58,10 @@ def _count_runs(content):
     return f"{len(content.done)} of {len(content.results)} rows done, in {runs} run{'s' * (runs != 1)}"
 
 
-def _figures(pictures):
+def _figures(content, pictures):
     parts = [f"### {escape(each.title)}\n\n{each.about}\n\n![{escape(each.title)}](figures/{each.name})" for each in pictures]
+    if parts and not content.dataset.at_hand:
+        parts.insert(0, f"Pictures of fields are left out: the images of {code(content.dataset.name)} were not at hand.")
     return "\n\n".join(["## Figures", *parts]) if parts else ""
 
 

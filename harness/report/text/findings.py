@@ -1,8 +1,9 @@
-"""What the scores say: about the protocols, the paper's claims, and why Dice stays where it is."""
+"""What the scores say: about the protocols, the paper's claims and the registry's own, and why Dice stays where it is."""
 
 import pandas as pd
 
 from harness.report.content import Content
+from harness.report.margins import together
 from harness.report.markdown import NONE, escape, number, percent, signed, to_markdown
 from harness.report.tables import learned_from
 from harness.report.text.rows import heading, section, title, unscored
@@ -25,6 +26,14 @@ values, which tell nothing of chance."""
 ONE_TRAINING = """\
 One training stands for each network row here, or for some: the fields then cannot tell what its labels do from the luck
 of one training. More seeds can."""
+MARGINS = """\
+## Not worse by more than a margin
+
+Tests of non-inferiority, with margins that the registry states. *Bound*: one-sided 95 %, of the difference, from the same
+bootstrap over fields and seeds. It holds where that bound is above minus the margin, does not hold where the bound on the
+other side is below it, and cannot be told otherwise. A claim holds where it holds by all of its metrics.
+
+"""
 WHY = """\
 Wrong pixels of class nucleus, before post-processing, as shares of the annotated area of that class, pooled over the test
 tiles. *Predicted, not annotated*: where a separation is annotated; within 1 px of an annotated nucleus; 1 to 2 px from it;
@@ -153,6 +162,33 @@ def _claim_line(line):
         "published": signed(line.published),
         "on the paper's numbers": on_paper
         + (f": {escape(line.published_why)}" if on_paper != NONE and line.published_why else ""),
+    }
+
+
+# ---- the registry's claims
+
+
+def margins(content: Content) -> str:
+    """Of each claim the verdict, and below it a line per metric."""
+    parts = []
+    for claim, lines in content.margins.groupby("claim", sort=False):
+        first = lines.iloc[0]
+        rows = f"{title(content, first['row'])} against {title(content, first['reference'])}"
+        shown = pd.DataFrame([_margin_line(line) for line in lines.itertuples()])
+        parts.append(f"**{escape(claim)}: {together(lines)}.** {rows}:\n\n{to_markdown(shown, ('', 'verdict'))}")
+    return MARGINS + "\n\n".join(parts) if parts else ""
+
+
+def _margin_line(line):
+    values = NONE if pd.isna(line.difference) else f"{line.value:.4f} / {line.value_reference:.4f}"
+    return {
+        "": heading(line.metric),
+        "values": values,
+        "difference": signed(line.difference, 4),
+        "bound": signed(line.low, 4),
+        "margin": number(line.margin, 3),
+        "p": _p(line.p),
+        "verdict": f"**{line.verdict}**" + (f": {escape(line.why)}" if line.why else ""),
     }
 
 

@@ -23,6 +23,10 @@ Dice coefficient 2|A∩B| / (|A| + |B|), mean over the test tiles; a tile where 
 left out.
 
 """
+F1 = """\
+F1 over all nuclei of the whole fields, post-processed, where a pair counts from that intersection over union on.
+
+"""
 NOTES = """\
 Bold: best of the column; the row in italics learned from the annotation itself and does not compete. Interval: 95 %
 bootstrap over test fields, and over seeds where a row has several. ± sd: over seeds.
@@ -61,7 +65,7 @@ def tables(content: Content) -> str:
         cells = content.scores[content.scores["table"] == name]
         about = "".join(
             text
-            for key, text in (("dice", DICE), ("jaccard", JACCARD.format(tile=content.tile)))
+            for key, text in (("dice", DICE), ("jaccard", JACCARD.format(tile=content.tile)), ("f1", F1))
             if any(metric.startswith(key) for metric in table.metrics)
         )
         shown = to_markdown(score_table(content, cells))

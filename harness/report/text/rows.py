@@ -11,7 +11,7 @@ from harness.scoring.names import METRICS, SIGNED
 def title(content: Content, row: str) -> str:
     """What a row is called, as Markdown; one that learned from the annotation in italics, as in the paper."""
     shown = escape(content.titles[row])
-    return f"*{shown}*" if is_reference(content.results[row]) else shown
+    return f"*{shown}*" if is_reference(content.results, row) else shown
 
 
 def value(metric: str, amount: float) -> str:

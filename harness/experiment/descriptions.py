@@ -1,0 +1,40 @@
+"""What MLflow shows at the top of a run's page, in Markdown."""
+
+from collections.abc import Mapping
+
+from harness.scoring.names import TABLES
+
+HEAD = "| | mean | sd | seeds | 95 %, over seeds | published |\n|:--|--:|--:|--:|--:|--:|"
+
+
+def of_row(title: str, told: Mapping[str, float], published: Mapping[str, float]) -> str:
+    """The title of a row with its line of the tables, turned.
+
+    Parameters
+    ----------
+    title : str
+    told : mapping of str to float
+        As `harness.experiment.tracking.summarise` logs it: `NAME`, `NAME/sd`, `NAME/n`, `NAME/low` and `NAME/high`.
+    published : mapping of str to float
+        By metric, as far as there are such values.
+
+    Returns
+    -------
+    str
+        The title alone where no seed is finished.
+    """
+    lines = [_line(name, told, published.get(name)) for name in TABLES if name in told]
+    if not lines:
+        return title
+    return "\n".join([f"{title}\n\n{HEAD}", *lines])
+
+
+def _line(name: str, told: Mapping[str, float], published: float | None) -> str:
+    sd, low, high = (told.get(f"{name}/{of}") for of in ("sd", "low", "high"))
+    between = "" if low is None or high is None else f"{low:.3f} to {high:.3f}"
+    cells = (TABLES[name].title, _number(told[name]), _number(sd), f"{told[f'{name}/n']:.0f}", between, _number(published))
+    return f"| {' | '.join(cells)} |"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.3f}"
