@@ -1,5 +1,6 @@
 """The annotation, spoilt in a known way, as label sources: scored like any other labels, they tell what a score means."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,7 +15,7 @@ def _shifted(nuclei: np.ndarray) -> np.ndarray:
     return np.pad(nuclei, ((0, 0), (1, 0)))[:, :-1]
 
 
-CONTROLS = {
+CONTROLS: dict[str, tuple[str, Callable[[np.ndarray], np.ndarray]]] = {
     "annotation": ("the annotation itself", lambda nuclei: nuclei),
     "shifted": ("the annotation, shifted by one pixel to the right", _shifted),
     "dilated": ("the annotation, each nucleus dilated by one pixel", lambda nuclei: expand_labels(nuclei, 1)),

@@ -1,6 +1,7 @@
 """The annotation itself as label source."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 
@@ -14,7 +15,7 @@ class Manual(LabelSource):
     """`manual`: what an annotator drew, as the data set has it."""
 
     family = "manual"
-    choices = ("manual",)
+    choices: ClassVar[tuple[str, ...]] = ("manual",)
     from_images = False
     is_truth = True
     needed = "mask"

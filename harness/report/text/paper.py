@@ -24,8 +24,8 @@ left out.
 
 """
 NOTES = """\
-Bold: best of the column; the row in italics learned from the annotation itself and does not compete. Interval: 95 %
-bootstrap over test fields, and over seeds where a row has several. ± sd: over seeds.
+Bold: best of the column; a row in italics learned from the annotation itself, or is an annotation, and does not compete.
+Interval: 95 % bootstrap over test fields, and over seeds where a row has several. ± sd: over seeds.
 """
 OURS = "† Not in the paper's table.\n"
 PUBLISHED = "Published: by the paper; – where it prints no value."
