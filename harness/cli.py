@@ -297,6 +297,7 @@ def data(
     }
     shared = [*contamination.within(opened), *contamination.known(opened)]
     shared += [each for other in against or [] for each in contamination.against(opened, open_dataset(other, data_dir))]
+    shared = list(dict.fromkeys(shared))  # BBBC039 may be one of the others
     found["shared"] = [each._asdict() for each in shared]
     if as_json:
         print(json.dumps(found, indent=1))
