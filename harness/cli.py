@@ -1,5 +1,6 @@
 """The command `harness`: wiring and words for people, nothing else. Stages are imported when a command needs them."""
 
+import errno
 import json
 import os
 import sys
@@ -14,7 +15,7 @@ from rich.markup import escape
 from rich.table import Column, Table
 
 from harness import __version__, api
-from harness.core.errors import HarnessError
+from harness.core.errors import HarnessError, one_line
 from harness.core.signals import Stopped, ended_in_order
 
 if TYPE_CHECKING:
@@ -57,7 +58,20 @@ Contaminated = Annotated[
     bool, typer.Option("--allow-contaminated", help="run although test fields are in training or validation, and mark the runs")
 ]
 Redo = Annotated[bool, typer.Option("--redo", help="make again what was made otherwise, of other images or nobody knows how")]
+Channel = Annotated[
+    str | None, typer.Option(help="of images with several channels or planes: the one with the nuclei, number from 0 or name")
+]
+Export = Annotated[
+    list[str] | None,
+    typer.Option("--export", metavar="FORMAT", help="write it also for imagej, qupath, ome-zarr or napari; repeatable"),
+]
+IMAGES = "folder of TIFF, PNG or OME-Zarr images, also in folders below it; or a pattern in quotes"
 AsJson = Annotated[bool, typer.Option("--json", help="for scripts")]
+
+
+# Errors that are no fault of this program: numbers of the operating system's, and the packages that a store speaks by.
+OF_THE_MACHINE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE)
+OF_THE_STORE = ("mlflow", "sqlalchemy", "sqlite3", "requests", "urllib3", "psycopg2")
 
 
 def main() -> None:
@@ -67,14 +81,37 @@ def main() -> None:
         with ended_in_order():
             app()
     except HarnessError as error:
-        errors.print(f"[red]harness:[/red] {escape(str(error))}")
-        sys.exit(2)
-    except PermissionError as error:
-        errors.print(f"[red]harness:[/red] {escape(f'{error.filename}: {error.strerror}; change its permissions')}")
+        _complain(str(error))
         sys.exit(2)
     except Stopped as stopped:
         errors.print("harness: stopped; what is done is kept, and the same command goes on from the last whole epoch")
         sys.exit(stopped.code)
+    except Exception as error:
+        refused = isinstance(error, PermissionError)
+        line = _fault_of_the_machine(error)
+        if not line:
+            raise
+        _complain(line)
+        sys.exit(2 if refused else 1)
+
+
+def _complain(line: str) -> None:
+    errors.print(f"[red]harness:[/red] {escape(one_line(line))}")
+
+
+def _fault_of_the_machine(error: BaseException) -> str | None:
+    """A disk, a permission or a tracking store that fails, in a line; None of what is a fault of this program."""
+    if isinstance(error, OSError) and error.errno in OF_THE_MACHINE and error.filename:
+        advice = (
+            "change its permissions" if isinstance(error, PermissionError) else "the same command goes on when that is mended"
+        )
+        return f"{error.filename}: {error.strerror}; {advice}"
+    if type(error).__module__.partition(".")[0] in OF_THE_STORE:
+        from harness.experiment.tracking import without_password
+
+        said = without_password(" ".join(str(error).split("\n[SQL", 1)[0].split()))
+        return f"the tracking store failed ({type(error).__name__}: {said[:300]}); the same command goes on when it is back"
+    return None
 
 
 @app.command()
@@ -300,7 +337,7 @@ def data(
     wrong = problems(Path(dataset)) if is_data_folder(dataset) else []
     wrong += faults(open_dataset(dataset, data_dir)) if is_bbbc038(dataset) else []
     for line in wrong:
-        errors.print(f"[red]harness:[/red] {escape(line)}")
+        _complain(line)
     if wrong:
         raise typer.Exit(2)
     opened, registry = open_dataset(dataset, data_dir), load_registry(file)
@@ -349,7 +386,7 @@ def _show_groups(data_dir, as_json):
 @app.command()
 def label(
     source: Annotated[str, typer.Argument(help="cellprofiler:<seeds>/<lines> or consensus")],
-    images: Annotated[Path | None, typer.Argument(help="folder of TIFF or PNG images")] = None,
+    images: Annotated[Path | None, typer.Argument(help=IMAGES)] = None,
     out: Annotated[Path | None, typer.Argument(help="folder of the label images, one .tif per image")] = None,
     set_: Annotated[
         list[str] | None,
@@ -357,9 +394,18 @@ def label(
             "--set", metavar="KEY=VALUE", help="a setting of the source that differs, for example min_diameter=15; repeatable"
         ),
     ] = None,
-    refine: Annotated[
-        list[str] | None, typer.Option(help="a step that the labels go through: half-contrast, declump, restore-clumps; repeatable, in order")
+    diameter: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|MIN,MAX", help="of nuclei in px, as --set min_diameter and max_diameter; auto: told from the images"
+        ),
     ] = None,
+    refine: Annotated[
+        list[str] | None,
+        typer.Option(help="a step that the labels go through: half-contrast, declump, restore-clumps; repeatable"),
+    ] = None,
+    channel: Channel = None,
+    export_as: Export = None,
     redo: Redo = False,
     workers: Annotated[int | None, typer.Option(min=1, help="processes; all cores when left out")] = None,
     scheduler: Scheduler = None,
@@ -369,27 +415,34 @@ def label(
     ] = None,
 ) -> None:
     """Make label images of a folder of images; goes on where it was stopped."""
-    from harness.apps.labelling import label_files, write_pipeline
+    from harness.apps.labelling import fitted_to, label_files, write_pipeline
     from harness.sources import open_source
 
-    labels = open_source(source, _settings(set_ or []), refine or [])
+    labels = open_source(source, _settings([*(set_ or []), *_diameters(diameter)]), refine or [])
+    if images:
+        labels = _said_to_fit(labels, fitted_to(labels, images, out, channel))
     if export_pipeline:
         write_pipeline(labels, export_pipeline)
         console.print(f"wrote {export_pipeline}")
         return
     if not images or not out:
         raise HarnessError("label needs IMAGES and OUT; for example: harness label consensus images labels")
-    job = label_files(labels, images, out, redo, workers=workers, scheduler=scheduler)
+    how = {"formats": tuple(export_as or ()), "workers": workers, "scheduler": scheduler}
+    job = label_files(labels, images, out, redo, channel, **how)
     raise typer.Exit(_work_through(source, *job))
 
 
 @app.command()
 def segment(
     model: Annotated[str, typer.Argument(help="id of a run with a trained network, or models:/NAME/VERSION")],
-    images: Annotated[Path, typer.Argument(help="folder of TIFF or PNG images")],
+    images: Annotated[Path, typer.Argument(help=IMAGES)],
     out: Annotated[Path, typer.Argument(help="folder of the label images and tables, a .tif and a .csv per image")],
     tracking_uri: TrackingUri = None,
-    refine: Annotated[list[str] | None, typer.Option(help="a step that the nuclei go through: half-contrast, declump; repeatable")] = None,
+    refine: Annotated[
+        list[str] | None, typer.Option(help="a step that the nuclei go through: half-contrast, declump; repeatable")
+    ] = None,
+    channel: Channel = None,
+    export_as: Export = None,
     redo: Redo = False,
     workers: Annotated[int, typer.Option(min=1, help="processes, each with the network in its memory")] = 1,
     scheduler: Scheduler = None,
@@ -398,9 +451,37 @@ def segment(
     from harness.apps.segmenting import segment_files
     from harness.experiment import tracking
 
-    store = tracking.connect(tracking_uri)
-    job = segment_files(model, store, images, out, redo, refine or [], workers=workers, scheduler=scheduler)
+    how = {"formats": tuple(export_as or ()), "workers": workers, "scheduler": scheduler}
+    job = segment_files(model, tracking.connect(tracking_uri), images, out, redo, channel, refine or [], **how)
     raise typer.Exit(_work_through(model, *job))
+
+
+@app.command()
+def export(
+    what: Annotated[
+        str, typer.Argument(help="folder of label images, id of a run with predictions, or a network: models:/NAME/VERSION")
+    ],
+    out: Annotated[Path, typer.Argument(help="folder of the files; of a network, a .zip")],
+    format_: Annotated[
+        list[str] | None, typer.Option("--format", help="of label images: imagej, qupath, ome-zarr or napari; repeatable")
+    ] = None,
+    tracking_uri: TrackingUri = None,
+) -> None:
+    """Write label images or predictions for other programs, or a network as a bioimage.io package."""
+    from harness.apps import exporting
+
+    if Path(what).is_dir():
+        count = exporting.export_label_images(Path(what), out, tuple(format_ or ()))
+    else:
+        from harness.experiment import tracking
+
+        tracking.connect(tracking_uri)
+        if what.startswith(("models:/", "runs:/")):
+            exporting.export_network(what, out)
+            console.print(f"wrote {out}")
+            return
+        count = exporting.export_predictions(what, out, tuple(format_ or ()))
+    console.print(f"{count} label image{'s' * (count != 1)} exported to {out}")
 
 
 def _work_through(what, total, there, done):
@@ -413,7 +494,7 @@ def _work_through(what, total, there, done):
     ):
         good, bad, nuclei = good + (not wrong), bad + bool(wrong), nuclei + count
         if wrong:
-            errors.print(f"[red]harness:[/red] {escape(name)}: {escape(wrong)}")
+            _complain(f"{name}: {wrong}")
     console.print(f"{good} image{'s' * (good != 1)}, {nuclei} nuclei" + (f"; {there} were there" if there else ""))
     return 1 if bad else 0
 
@@ -449,7 +530,27 @@ def _settings(pairs: list[str]) -> dict:
             settings[key] = tomllib.loads(f"value = {value}")["value"]
         except tomllib.TOMLDecodeError:
             settings[key] = value
+        except (ValueError, RecursionError) as error:  # a number of thousands of digits, lists a thousand deep
+            raise HarnessError(f"--set {key}: is no value that can be read; give another one") from error
     return settings
+
+
+def _diameters(text):
+    """`--diameter` as pairs of `--set`."""
+    if text is None:
+        return []
+    low, comma, high = text.partition(",")
+    if text != "auto" and not comma:
+        raise HarnessError(f"--diameter {text}: expected auto, or MIN,MAX in px; for example --diameter 10,50")
+    return [f"min_diameter={low}", f"max_diameter={high or low}"]
+
+
+def _said_to_fit(before, labels):
+    """The source, after a line about the settings that were told from the images."""
+    told = [f"{name} {value}" for name, value in labels.settings.items() if value != before.settings[name]]
+    if told:
+        console.print(f"told from the images: {', '.join(told)}")
+    return labels
 
 
 @app.command()
@@ -667,7 +768,7 @@ def _run(session, rows, seeds, workers, scheduler, learned_on=None, contaminated
 
 def _ended(outcome):
     if outcome.failure:
-        errors.print(f"[red]harness:[/red] {outcome.spec.name}: {escape(outcome.failure)}")
+        _complain(f"{outcome.spec.name}: {outcome.failure}")
 
 
 def _report(session, out, **options):

@@ -140,6 +140,19 @@ def fields(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def tiny_data(tmp_path_factory):
+    """A data folder of two annotated test fields of 72x96 px, for what is done hundreds of times."""
+    from harness.datasets import DataSet, open_dataset, write_folder
+
+    whole, folder = open_dataset("synthetic"), tmp_path_factory.mktemp("data") / "data"
+    names, crop = whole.splits["test"][:2], np.s_[200:272, 200:296]
+    splits = {"training": (), "validation": (), "test": names}
+    small = DataSet("data", "", splits, lambda name: whole.read_image(name)[crop], lambda name: whole.read_nuclei(name)[crop])
+    write_folder(small, folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
 def tiny(tmp_path_factory):
     """The paper's rows with a network of a few hundred weights."""
     from harness.experiment.registry import _packaged

@@ -196,6 +196,28 @@ def test_a_refused_request_is_one_line_and_exit_code_2(harness, tmp_path, argume
     assert not (tmp_path / "report").exists() and not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (PermissionError(13, "Permission denied", "/a/b"), 2, "/a/b: Permission denied; change its permissions"),
+        (OSError(28, "No space left on device", "/a/b"), 1, "/a/b: No space left on device; the same command goes on"),
+        (mlflow.MlflowException("disk is full\n[SQL: INSERT]\nat postgresql://me:secret@x/y"), 1, "the tracking store failed"),
+    ],
+)
+def test_a_fault_of_the_machine_is_one_line(harness, monkeypatch, error, code, said):
+    monkeypatch.setattr(tracking, "runs_of_profile", lambda _: (_ for _ in ()).throw(error))
+    found, _, err = harness("list")
+    assert found == code and said in err and err.count("\n") == 1 and "secret" not in err
+
+
+def test_a_fault_of_this_program_is_not_hidden_as_one_of_permissions(harness, monkeypatch):
+    monkeypatch.setattr(
+        tracking, "runs_of_profile", lambda _: (_ for _ in ()).throw(PermissionError(1, "Operation not permitted"))
+    )
+    with pytest.raises(PermissionError):
+        harness("list")
+
+
 def test_a_narrow_terminal_shows_every_row_id_whole(harness, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     out = harness("list")[1]

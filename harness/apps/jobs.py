@@ -1,4 +1,4 @@
-"""A folder of images that is worked through file by file: what is left to do, and what made what is there.
+"""Images that are worked through file by file: what is left to do, and what made what is there.
 
 Beside the label images lies `MANIFEST`, JSON line by line: first what they are made by, then for each the image it was made
 of. A line follows its label image. Where it was lost with a killed process, the label image is made once more and has to
@@ -6,9 +6,11 @@ be the one that is there.
 """
 
 import json
+import os
 from collections import Counter
 from collections.abc import Callable, Iterator
 from functools import partial
+from glob import has_magic
 from io import FileIO
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,12 +18,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import tifffile
 
+from harness import exports
 from harness.core.errors import HarnessError
 from harness.core.files import claimed, written
-from harness.core.label_images import write_label_image
+from harness.core.label_images import check_labels, write_label_image
 from harness.core.parallel import over_fields
-from harness.datasets import field_name, image_files
-from harness.datasets.dataset import sha256_of
+from harness.datasets import NOT_TEXT, field_name, is_text
+from harness.datasets.dataset import digest_of, sha256_of
+from harness.datasets.pixels import files_of, is_image_file
 from harness.experiment.stages import versions_of
 
 MANIFEST = "manifest.jsonl"
@@ -32,7 +36,10 @@ Done = tuple[str, int, str | None]  # file name, number of nuclei, what was wron
 
 
 class Seen(NamedTuple):
-    """An image when its label image was made: bytes, time of its last change (ns since 1970), SHA-256."""
+    """An image when its label image was made: bytes, time of its last change (ns since 1970), SHA-256.
+
+    Of an OME-Zarr, those of all its files together.
+    """
 
     size: int
     modified: int
@@ -40,14 +47,14 @@ class Seen(NamedTuple):
 
 
 class Job(NamedTuple):
-    """A folder of images to be worked through.
+    """Images to be worked through.
 
     Attributes
     ----------
     left, there : int
-        Images to be done, and images that are done.
+        Images to be done, also those of which an export alone is missing, and images that are done.
     done : iterator of (str, int, str or None)
-        Does the work: file name, number of nuclei, and what was wrong with the file, if something was.
+        Does the work: name of the image, number of nuclei, and what was wrong with the file, if something was.
     """
 
     left: int
@@ -55,33 +62,73 @@ class Job(NamedTuple):
     done: Iterator[Done]
 
 
-def images_in(images: Path) -> list[Path]:
-    """The images of a folder.
+def images_in(images: Path, out: Path | None) -> dict[str, Path]:
+    """The images that are meant, by the names that results have: paths below the folder, or below what a pattern begins with.
+
+    Parameters
+    ----------
+    images : path-like
+        An image, a folder of images and folders, or a pattern with `*`, `**`, `?` or `[...]`.
+    out : path-like, optional
+        Where results go. It is left out, as are other folders of results (those with a `MANIFEST`) and hidden ones.
 
     Raises
     ------
     HarnessError
-        No such folder, no image in it, or two images of the same stem.
+        No such folder, no image in it, a name that is not UTF-8, or two images of the same stem.
     """
-    folder = Path(images).resolve()  # a worker may have another working folder
-    files = image_files(folder) if folder.is_dir() else []
+    root, found = _found(Path(images), Path(out).resolve() if out else None)
+    files = {file.relative_to(root).as_posix(): file for file in sorted(found)}
     if not files:
-        raise HarnessError(f"{images}: not a folder with images; give one that holds TIFF or PNG files")
-    stems = Counter(field_name(file.name) for file in files)
-    twice = sorted(stem for stem, count in stems.items() if count > 1)
+        raise HarnessError(f"{images}: not a folder with images; give one that holds TIFF, PNG or OME-Zarr, or a pattern")
+    nameless = next((name for name in files if not is_text(name)), None)
+    if nameless:
+        raise HarnessError(f"{root / nameless}: {NOT_TEXT}")
+    twice = sorted(stem for stem, count in Counter(map(field_name, files)).items() if count > 1)
     if twice:
         raise HarnessError(f"{images}: {twice[0]} is there with two endings; label images are named by the stem, so keep one")
     return files
 
 
+def _found(images: Path, out: Path | None) -> tuple[Path, list[Path]]:
+    """Resolved, since a worker may have another working folder."""
+    if is_image_file(images):
+        return images.resolve().parent, [images.resolve()]
+    if images.is_dir() or not has_magic(str(images)):
+        return images.resolve(), list(_below(images.resolve(), out))
+    fixed = next(number for number, part in enumerate(images.parts) if has_magic(part))
+    root = Path(*images.parts[:fixed]).resolve()
+    matched = root.glob(str(Path(*images.parts[fixed:])))
+    found = {file for path in matched for file in ([path] if is_image_file(path) else _below(path, out))}
+    return root, [file for file in found if not any(_is_aside(root / each, out) for each in file.relative_to(root).parents[:-1])]
+
+
+def _below(folder: Path, out: Path | None) -> Iterator[Path]:
+    for place, folders, files in os.walk(folder):
+        here = Path(place)
+        yield from (here / name for name in (*files, *folders) if is_image_file(here / name))
+        folders[:] = [name for name in folders if not _is_aside(here / name, out)]
+
+
+def _is_aside(folder: Path, out: Path | None) -> bool:
+    """Whether no images are looked for in it: it is hidden, an image itself, or holds results."""
+    return folder.name.startswith(".") or is_image_file(folder) or folder == out or (folder / MANIFEST).is_file()
+
+
 def job(
-    files: list[Path], out: Path, recipe: dict[str, Any], make: Callable[[Path], Made], redo: bool = False, **where: Any
+    files: dict[str, Path],
+    out: Path,
+    recipe: dict[str, Any],
+    make: Callable[[Path], Made],
+    redo: bool = False,
+    formats: tuple[str, ...] = (),
+    **where: Any,
 ) -> Job:
     """Find out what is left to do; `OUT/<stem>.tif` becomes the label image of an image.
 
     Parameters
     ----------
-    files : list of Path
+    files : dict of str to Path
         See `images_in`.
     out : path-like
         Folder of the label images.
@@ -91,6 +138,8 @@ def job(
         Picklable; from the path of an image to its label image.
     redo : bool
         Make again what was made otherwise, or of an image that has changed, and what nobody knows about.
+    formats : tuple of str
+        Of `harness.exports`: what else each label image is written as. Where it was made before, it is read again.
     **where
         `workers` or `scheduler`, see `harness.core.parallel.over_fields`; the label images do not depend on it.
 
@@ -98,30 +147,38 @@ def job(
     ------
     HarnessError
         Without `redo`: label images are there that were made otherwise, of other images, or nobody knows how.
+        Or a format cannot be written here.
     """
-    out, recipe = Path(out).resolve(), json.loads(json.dumps(recipe))
+    out, recipe, formats = Path(out).resolve(), json.loads(json.dumps(recipe)), exports.check(formats)
     before, seen = _read(out / MANIFEST)
-    there = [file for file in files if _is_there(_target(out, file))]
+    there = [name for name in files if _is_there(_target(out, name))]
     if before and before != recipe and not redo:
         raise HarnessError(f"{out}: its label images were made otherwise ({_difference(before, recipe)}); {AGAIN}")
     if there and not before and not redo:
         raise HarnessError(f"{out}: no {MANIFEST} says what made the {len(there)} label images that are there; {AGAIN}")
-    listed = [file for file in there if before == recipe and file.name in seen]
-    done = {file for file in listed if _is_same(file, seen[file.name])}
-    if len(done) < len(listed) and not redo:
-        raise HarnessError(f"{out}: {len(listed) - len(done)} of its label images are of images that have changed since; {AGAIN}")
-    left = [file for file in files if file not in done]
-    make_one = partial(_make_one, make, out, redo)
-    return Job(len(left), len(done), _work(left, out, None if before == recipe else recipe, make_one, where))
+    listed = [name for name in there if before == recipe and name in seen]
+    made = {name for name in listed if _is_same(files[name], seen[name])}
+    if len(made) < len(listed) and not redo:
+        raise HarnessError(f"{out}: {len(listed) - len(made)} of its label images are of images that have changed since; {AGAIN}")
+    done = {name for name in made if all(exports.path_of(_base(out, name), each).exists() for each in formats)}
+    left = [(name, file, name in made) for name, file in files.items() if name not in done]
+    do_one = partial(_do_one, make, out, redo, formats)
+    return Job(len(left), len(done), _work(left, out, None if before == recipe else recipe, do_one, where))
 
 
-def recipe_of(parts: dict[str, Any], stages: tuple[str, ...]) -> dict[str, Any]:
-    """What decides label images besides the image, by name: some parts, and the versions of stages."""
+def recipe_of(parts: dict[str, Any], stages: tuple[str, ...], channel: str | None = None) -> dict[str, Any]:
+    """What decides label images besides the image, by name: some parts, the channel if one was chosen, versions of stages."""
+    parts = parts if channel is None else {**parts, "channel": channel}
     return parts | {f"version of {stage}": version for stage, version in versions_of(("datasets", *stages)).items()}
 
 
-def _target(out: Path, file: Path) -> Path:
-    return out / f"{field_name(file.name)}.tif"
+def _base(out: Path, name: str) -> Path:
+    """What the names of an image's results begin with."""
+    return out / field_name(name)
+
+
+def _target(out: Path, name: str) -> Path:
+    return out / f"{field_name(name)}.tif"
 
 
 def _is_there(path: Path) -> bool:
@@ -159,12 +216,22 @@ def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:
     return f"{name}: {before.get(name)} then, {now.get(name)} now"
 
 
-def _is_same(file: Path, seen: Seen) -> bool:
-    stat = file.stat()
-    return (stat.st_size, stat.st_mtime_ns) == seen[:2] or sha256_of(file) == seen.sha256
+def _is_same(image: Path, seen: Seen) -> bool:
+    return _size_and_time(image) == seen[:2] or _sha256(image) == seen.sha256
 
 
-def _work(left: list[Path], out: Path, recipe: dict[str, Any] | None, make_one: Callable, where: dict) -> Iterator[Done]:
+def _size_and_time(image: Path) -> tuple[int, int]:
+    stats = [file.stat() for file in files_of(image)]
+    return sum(stat.st_size for stat in stats), max((stat.st_mtime_ns for stat in stats), default=0)
+
+
+def _sha256(image: Path) -> str:
+    if not image.is_dir():
+        return sha256_of(image)
+    return digest_of((file.relative_to(image).as_posix(), sha256_of(file)) for file in files_of(image))
+
+
+def _work(left: list[tuple], out: Path, recipe: dict[str, Any] | None, do_one: Callable, where: dict) -> Iterator[Done]:
     """One process alone writes the manifest; it begins anew where there is a new recipe."""
     if not left:
         return
@@ -178,7 +245,7 @@ def _work(left: list[Path], out: Path, recipe: dict[str, Any] | None, make_one: 
             lines.seek(0)
             lines.truncate()
             _append(lines, {"recipe": recipe})
-        for name, count, wrong, seen in over_fields(make_one, left, **where):
+        for name, count, wrong, seen in over_fields(do_one, *zip(*left, strict=True), **where):
             if seen:
                 _append(lines, {"image": name, **seen._asdict()})
             yield name, count, wrong
@@ -192,21 +259,42 @@ def _append(lines: FileIO, entry: dict[str, Any]) -> None:
             left = left[lines.write(left) :]
 
 
-def _make_one(make: Callable[[Path], Made], out: Path, redo: bool, file: Path) -> tuple[str, int, str | None, Seen | None]:
-    """The label image is written last: where it is, all is."""
+def _do_one(
+    make: Callable[[Path], Made], out: Path, redo: bool, formats: tuple[str, ...], name: str, file: Path, made: bool
+) -> tuple[str, int, str | None, Seen | None]:
+    """Of a label image that was `made` before, exports are missing."""
     try:
-        stat = file.stat()
-        seen = Seen(stat.st_size, stat.st_mtime_ns, sha256_of(file))
-        labels, write_beside = make(file)
-        if not redo:
-            _keep_another(_target(out, file), labels)
-        write_beside(_target(out, file).with_suffix(""))
-        write_label_image(_target(out, file), labels)
+        labels, seen = _export(out, formats, name) if made else _make(make, out, redo, formats, name, file)
     except HarnessError as error:
-        return file.name, 0, str(error), None
+        return name, 0, str(error), None
     except Exception as error:  # noqa: BLE001  one image must not end the others
-        return file.name, 0, f"failed: {type(error).__name__}: {' '.join(str(error).split())}", None
-    return file.name, int(labels.max(initial=0)), None, seen
+        return name, 0, f"failed: {type(error).__name__}: {' '.join(str(error).split())}", None
+    return name, int(labels.max(initial=0)), None, seen
+
+
+def _export(out: Path, formats: tuple[str, ...], name: str) -> tuple[np.ndarray, None]:
+    labels = check_labels(tifffile.imread(_target(out, name)))  # it may have been corrected by hand
+    exports.write(_base(out, name), labels, formats)
+    return labels, None
+
+
+def _make(
+    make: Callable[[Path], Made], out: Path, redo: bool, formats: tuple[str, ...], name: str, file: Path
+) -> tuple[np.ndarray, Seen]:
+    """The label image is written last: where it is, all is."""
+    seen = Seen(*_size_and_time(file), _sha256(file))
+    labels, write_beside = make(file)
+    if not redo:
+        _keep_another(_target(out, name), labels)
+    write_beside(_base(out, name))
+    exports.write(_base(out, name), labels, _renewed(_base(out, name), formats) if redo else formats)
+    write_label_image(_target(out, name), labels)
+    return labels, seen
+
+
+def _renewed(base: Path, formats: tuple[str, ...]) -> tuple[str, ...]:
+    """What is exported anew: also what is there of the label image that is replaced."""
+    return exports.check((*formats, *(each for each in exports.FORMATS if exports.path_of(base, each).exists())))
 
 
 def _keep_another(target: Path, labels: np.ndarray) -> None:

@@ -34,7 +34,14 @@ COLUMNS = {
 
 
 def segment_files(
-    model: str, store: str, images: Path, out: Path, redo: bool = False, refinements: Sequence[str] = (), **where: Any
+    model: str,
+    store: str,
+    images: Path,
+    out: Path,
+    redo: bool = False,
+    channel: str | None = None,
+    refinements: Sequence[str] = (),
+    **how: Any,
 ) -> Job:
     """The nuclei of each image: `OUT/<stem>.tif`, a label image, and `OUT/<stem>.csv`, see `properties`.
 
@@ -43,10 +50,12 @@ def segment_files(
     model, store : str
         See `network`.
     images, out : path-like
-        Folder of TIFF and PNG images, and folder of the label images and tables.
+        See `harness.apps.jobs.images_in`, and folder of the label images and tables.
+    channel : str, optional
+        See `harness.datasets.read_image`.
     refinements : sequence of str
         Steps that the nuclei go through, see `harness.sources.refinements.open_step`.
-    redo, **where
+    redo, **how
         See `harness.apps.jobs.job`.
 
     Raises
@@ -54,15 +63,15 @@ def segment_files(
     HarnessError
         There is no such network or step, or the folders do not fit; see `harness.apps.jobs`.
     """
-    files, steps = images_in(images), open_steps(refinements, Predicted())
+    files, steps = images_in(images, out), open_steps(refinements, Predicted())
     trained = network(model, store)
     from harness.network.inference import precision  # imports Keras, which `load_backend` keeps quiet
 
     computed = precision()  # here, and for all workers: another processor's choice would make another label image
     parts: dict[str, Any] = {"network": _digest(trained), "precision": computed}
     parts |= {"refine": described(Refined(steps=steps))} if steps else {}
-    recipe = recipe_of(parts, (*STAGES, *("refinements",) * bool(steps)))
-    return job(files, out, recipe, partial(_segment, model, store, computed, steps), redo, threads=THREADS, **where)
+    recipe = recipe_of(parts, (*STAGES, *("refinements",) * bool(steps)), channel)
+    return job(files, out, recipe, partial(_segment, model, store, computed, steps, channel), redo, threads=THREADS, **how)
 
 
 def _digest(network: Any) -> str:
@@ -92,8 +101,8 @@ def windowed(model: str, store: str, precision: str) -> Callable[[np.ndarray], n
     return for_windows(trained, precision)
 
 
-def _segment(model: str, store: str, precision: str, steps: Sequence[Step], file: Path) -> Made:
-    image = read_image(file)
+def _segment(model: str, store: str, precision: str, steps: Sequence[Step], channel: str | None, file: Path) -> Made:
+    image = read_image(file, channel)
     with _computing:  # the rest goes on beside it
         trained = windowed(model, store, precision)
         from harness.network.inference import predict_windows
@@ -102,9 +111,10 @@ def _segment(model: str, store: str, precision: str, steps: Sequence[Step], file
     nuclei = refine(steps, image, nuclei_from_class_map(seen.classes))
 
     def write_table(base: Path) -> None:
-        table = properties(nuclei, image).assign(image=base.name)
+        table = properties(nuclei, image)
+        table.insert(1, "image", base.name)  # after the label, which is what napari knows a table's lines by
         with whole(base.with_name(f"{base.name}.csv")) as partial_file:
-            table.to_csv(partial_file, index=False, columns=["image", *COLUMNS.values()])
+            table.to_csv(partial_file, index=False)
 
     return nuclei, write_table
 

@@ -8,11 +8,12 @@ from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from functools import cache
 from itertools import islice
 from multiprocessing import current_process, get_context
+from multiprocessing.managers import SyncManager
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from harness.core.errors import HarnessError
-from harness.core.signals import follow_parent
+from harness.core.signals import follow_parent, held
 
 if TYPE_CHECKING:
     import distributed
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 _pools: dict[int, Executor] = {}
 RETRIES = 2  # of a task whose process was killed
 AHEAD = 1000  # tasks handed out before the first result is taken: work for hundreds of workers, little memory
+_cores: list[int] = []  # that this process may use, where several share the machine
 TASKS = 100  # of a small job; a task costs Dask milliseconds
 FIELDS = 32  # in a task at most: what a killed worker costs
 
@@ -36,7 +38,7 @@ def over_fields(
     *columns : sequences
         Arguments, one entry per field.
     workers : int, optional
-        Processes; as many as this process may use cores when left out.
+        Processes; as many as this process may use cores, see `cores`, when left out.
     scheduler : str, optional
         Address of a Dask scheduler; its workers then do the work, however many there are.
     threads : int
@@ -47,7 +49,7 @@ def over_fields(
     object
         What the function returned, field by field.
     """
-    workers = min(workers or len(os.sched_getaffinity(0)), len(columns[0]))
+    workers = min(workers or cores(), len(columns[0]))
     may_not = current_process().daemon  # begin processes: a worker of Dask's
     if (workers <= 1 or may_not) and not scheduler:
         yield from map(function, *columns) if threads == 1 else _in_threads(threads, function, columns)
@@ -88,7 +90,8 @@ def _in_order(executor: Executor, function: Callable[..., Any], fields: Iterator
     while some := list(islice(fields, size)):
         if len(handed_out) == AHEAD:
             yield handed_out.popleft().result()
-        handed_out.append(executor.submit(_each, function, some))
+        with held():
+            handed_out.append(executor.submit(_each, function, some))
     while handed_out:
         yield handed_out.popleft().result()
 
@@ -142,7 +145,8 @@ def as_they_end(
             return
         left = []
         with nullcontext(_cluster(scheduler, _gpu(scheduler) if gpu else None)) if scheduler else _fresh(workers) as executor:
-            running = {executor.submit(_alone, function, *task): task for task in tasks}
+            with held():
+                running = {executor.submit(_alone, function, *task): task for task in tasks}
             for future in as_completed(running):
                 if is_lost(future.exception()):
                     left.append(running[future])
@@ -152,8 +156,19 @@ def as_they_end(
     yield from (broken(*task) for task in tasks)
 
 
+def cores() -> int:
+    """How many cores this process may use: those of its affinity, or its share where `as_they_end` began several."""
+    return _cores[-1] if _cores else len(os.sched_getaffinity(0))
+
+
+def _begin(share: int) -> None:
+    follow_parent()
+    _cores.append(share)
+
+
 def _fresh(workers: int) -> Executor:
-    return ProcessPoolExecutor(workers, get_context("spawn"), initializer=follow_parent, max_tasks_per_child=1)
+    share = max(1, cores() // workers)
+    return ProcessPoolExecutor(workers, get_context("spawn"), initializer=_begin, initargs=(share,), max_tasks_per_child=1)
 
 
 def is_lost(error: BaseException | None) -> bool:
@@ -180,7 +195,7 @@ def _listen(lines: Any, say: Callable[..., None]) -> None:
 def listening(say: Callable[..., Any], scheduler: str | None = None) -> Iterator[Any]:
     """A queue for other processes: what they put into it, `say` is called with here."""
     with ExitStack() as stack:
-        lines = _queue(scheduler) if scheduler else stack.enter_context(get_context("spawn").Manager()).Queue()
+        lines = _queue(scheduler) if scheduler else stack.enter_context(_manager()).Queue()
         listener = Thread(target=_listen, args=(lines, say), daemon=True)
         listener.start()
         try:
@@ -188,6 +203,13 @@ def listening(say: Callable[..., Any], scheduler: str | None = None) -> Iterator
         finally:
             lines.put(None)
             listener.join()
+
+
+def _manager() -> SyncManager:
+    manager = SyncManager(ctx=get_context("spawn"))
+    with held():
+        manager.start(follow_parent)
+    return manager
 
 
 # On a Dask cluster.

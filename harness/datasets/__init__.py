@@ -8,11 +8,12 @@ from harness.datasets.bbbc038 import groups, is_bbbc038, open_bbbc038
 from harness.datasets.bbbc039 import open_bbbc039
 from harness.datasets.dataset import SPLITS, DataSet, Field
 from harness.datasets.folder import keep_splits, open_folder, problems, unused, write_folder
-from harness.datasets.pixels import field_name, image_files, read_image, read_nuclei
+from harness.datasets.pixels import NOT_TEXT, field_name, image_files, is_text, read_image, read_nuclei
 from harness.datasets.synthetic import open_synthetic
 
 __all__ = [
     "BUILT_IN",
+    "NOT_TEXT",
     "SPLITS",
     "DataSet",
     "Field",
@@ -23,6 +24,7 @@ __all__ = [
     "is_at_hand",
     "is_bbbc038",
     "is_data_folder",
+    "is_text",
     "keep_splits",
     "open_dataset",
     "problems",

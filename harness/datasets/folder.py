@@ -22,11 +22,12 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Contents:
-    """What lies in a data folder: field to image, field to mask file or folder of masks, and the splits."""
+    """What lies in a data folder: field to image, field to mask file or folder of masks, splits, the channel of the nuclei."""
 
     images: dict[str, Path]
     masks: dict[str, Path]
     splits: dict[str, tuple[str, ...]]
+    channel: str | None
     problems: tuple[str, ...]
 
 
@@ -35,7 +36,8 @@ def open_folder(folder: Path) -> DataSet:
 
     The split lists metadata/{training,validation,test}.txt are optional. Fields that no list names go to the
     splits that have no list, 60 : 20 : 20, drawn from their names alone; only annotated ones go to the test
-    split. With all three lists, fields that none names are not used.
+    split. With all three lists, fields that none names are not used. Where images have several channels,
+    metadata/channel.txt holds the number, from 0, or the name of the one that shows the nuclei.
 
     Parameters
     ----------
@@ -57,8 +59,8 @@ def open_folder(folder: Path) -> DataSet:
         name=folder.name,
         digest=_digest(folder, contents),
         splits=contents.splits,
-        read_image=partial(_read_image, contents.images),
-        read_nuclei=partial(_read_nuclei, contents.images, contents.masks),
+        read_image=partial(_read_image, contents.images, contents.channel),
+        read_nuclei=partial(_read_nuclei, contents.images, contents.masks, contents.channel),
         unannotated=frozenset(contents.images) - frozenset(contents.masks),
     )
 
@@ -125,7 +127,7 @@ def _contents(folder: Path) -> Contents:
     images, wrong_images = _by_field(folder / "images")
     masks, wrong_masks = _by_field(folder / "masks", folders=True)
     if not images:
-        raise HarnessError(f"{folder / 'images'}: holds no TIFF or PNG; put the images there")
+        raise HarnessError(f"{folder / 'images'}: holds no TIFF, PNG or OME-Zarr; put the images there")
     wrong = [*wrong_images, *wrong_masks]
     wrong += [
         f"{path}: is a mask without its image; name it like the image, add the image or remove the mask"
@@ -135,7 +137,11 @@ def _contents(folder: Path) -> Contents:
     lists, wrong_lists = _split_lists(folder / "metadata", images)
     splits = _complete(lists, images, masks)
     wrong += [*wrong_lists, *_wrong_test(folder, splits["test"], masks)]
-    return Contents(images, masks, splits, tuple(wrong))
+    return Contents(images, masks, splits, _channel(folder / "metadata" / "channel.txt"), tuple(wrong))
+
+
+def _channel(file: Path) -> str | None:
+    return file.read_text(encoding="utf-8-sig", errors="replace").strip() or None if file.is_file() else None
 
 
 def _by_field(folder: Path, folders: bool = False) -> tuple[dict[str, Path], list[str]]:
@@ -143,11 +149,14 @@ def _by_field(folder: Path, folders: bool = False) -> tuple[dict[str, Path], lis
     found: dict[str, Path] = {}
     wrong = []
     for path in sorted(folder.iterdir()) if folder.is_dir() else ():
-        field = path.name if path.is_dir() else pixels.field_name(path.name)
+        field = pixels.field_name(path.name) if pixels.is_image_file(path) else path.name
         if path.name.startswith("."):
             continue
+        if not pixels.is_text(path.name):
+            wrong.append(f"{path}: {pixels.NOT_TEXT}")
+            continue
         if not (pixels.is_image_file(path) or (folders and path.is_dir())):
-            wrong.append(f"{path}: is neither TIFF nor PNG; convert it or move it elsewhere")
+            wrong.append(f"{path}: is neither TIFF nor PNG nor OME-Zarr; convert it or move it elsewhere")
         elif field in found:
             wrong.append(f"{path}: is named like {found[field].name}; keep one of them or rename it")
         else:
@@ -167,9 +176,9 @@ def _split_lists(folder: Path, images: Mapping[str, Path]) -> tuple[dict[str, tu
         lists[split] = tuple(name if name in images else pixels.field_name(name) for name in names)
         for name, field in zip(names, lists[split], strict=True):
             if field not in images:
-                wrong.append(f"{path}: names {name}, which is not in images/; add it or take out the line")
+                wrong.append(f"{path}: names {name:.100}, which is not in images/; add it or take out the line")
             if field in seen:
-                wrong.append(f"{path}: names {name}, as {seen[field]}.txt does; take out one of the lines")
+                wrong.append(f"{path}: names {name:.100}, as {seen[field]}.txt does; take out one of the lines")
             seen[field] = split
     return lists, wrong
 
@@ -215,29 +224,31 @@ def _digest(folder: Path, contents: Contents) -> str:
         path
         for fields in contents.splits.values()
         for field in fields
-        for path in (contents.images[field], *_mask_files(contents.masks.get(field)))
+        for path in (*pixels.files_of(contents.images[field]), *_mask_files(contents.masks.get(field)))
     ]
     names = [path.relative_to(folder).as_posix() for path in files]
     with ThreadPoolExecutor() as pool:  # hashing releases the interpreter's lock
         hashes = list(pool.map(sha256_of, files))
     lists = [(split, hashlib.sha256("\n".join(fields).encode()).hexdigest()) for split, fields in contents.splits.items()]
+    if contents.channel is not None:
+        lists.append(("channel", hashlib.sha256(contents.channel.encode()).hexdigest()))
     return digest_of([*zip(names, hashes, strict=True), *lists])
 
 
 def _mask_files(mask: Path | None) -> list[Path]:
     if mask is None:
         return []
-    return pixels.image_files(mask) if mask.is_dir() else [mask]
+    return pixels.image_files(mask) if mask.is_dir() and not pixels.is_ome_zarr(mask) else pixels.files_of(mask)
 
 
-def _read_image(images: Mapping[str, Path], field: str) -> np.ndarray:
-    return pixels.read_image(images[field])
+def _read_image(images: Mapping[str, Path], channel: str | None, field: str) -> np.ndarray:
+    return pixels.read_image(images[field], channel)
 
 
-def _read_nuclei(images: Mapping[str, Path], masks: Mapping[str, Path], field: str) -> np.ndarray | None:
+def _read_nuclei(images: Mapping[str, Path], masks: Mapping[str, Path], channel: str | None, field: str) -> np.ndarray | None:
     if field not in masks:
         return None
-    nuclei, shape = pixels.read_nuclei(masks[field]), pixels.read_image(images[field]).shape
+    nuclei, shape = pixels.read_nuclei(masks[field]), pixels.read_image(images[field], channel).shape
     if nuclei.shape != shape:
         raise HarnessError(
             f"{masks[field]}: is a mask of {pixels.size(nuclei.shape)}, but its image is "
@@ -249,7 +260,7 @@ def _read_nuclei(images: Mapping[str, Path], masks: Mapping[str, Path], field: s
 def _problems_of_pixels(contents: Contents) -> Iterator[str]:
     for field in contents.images:
         try:
-            _read_image(contents.images, field)
-            _read_nuclei(contents.images, contents.masks, field)
+            _read_image(contents.images, contents.channel, field)
+            _read_nuclei(contents.images, contents.masks, contents.channel, field)
         except HarnessError as error:
             yield str(error)

@@ -1,32 +1,57 @@
 """Images and nuclei of single files, in the forms in which people store them."""
 
+import warnings
+from contextlib import suppress
+from math import prod
 from pathlib import Path
 
 import imageio.v3 as iio
 import numpy as np
+import psutil
 import tifffile
+from PIL import Image
 from skimage.measure import label
 
 from harness.core.errors import HarnessError
 from harness.core.label_images import renumber
+from harness.datasets.planes import Stored, choose, open_ome_zarr, too_many
 
+NOT_TEXT = "its name is not UTF-8; rename it"
+HOLDS = 2000  # bytes of pixels to a byte of a file; deflate and LZW reach 1,000 and 1,400, on one value alone
+WORK = 40  # bytes of memory to a pixel, of its label image at the least
 ENDINGS = (".ome.tiff", ".ome.tif", ".tiff", ".tif", ".png")
+FOLDERS = (".ome.zarr", ".zarr")  # images that are folders
 
 
 def field_name(filename: str) -> str:
     """Name of the field a file belongs to: the file's name without its ending, if that is an image's."""
-    ending = next((ending for ending in ENDINGS if filename.lower().endswith(ending)), "")
+    ending = next((ending for ending in (*ENDINGS, *FOLDERS) if filename.lower().endswith(ending)), "")
     return filename[: len(filename) - len(ending)]
 
 
 def image_files(folder: Path) -> list[Path]:
-    """The TIFF, OME-TIFF and PNG files of a folder, by name; hidden ones are left out."""
+    """The TIFF, OME-TIFF, PNG and OME-Zarr files of a folder, by name; hidden ones are left out."""
     return sorted(path for path in folder.iterdir() if is_image_file(path))
 
 
 def is_image_file(path: Path) -> bool:
-    """Whether a path is a file that by its name is a TIFF, OME-TIFF or PNG; hidden ones are not."""
-    return path.is_file() and path.name.lower().endswith(ENDINGS) and not path.name.startswith(".")
+    """Whether a path by its name is a TIFF, OME-TIFF, PNG or, a folder, an OME-Zarr; hidden ones are not."""
+    return (path.is_file() and path.name.lower().endswith(ENDINGS) and not path.name.startswith(".")) or is_ome_zarr(path)
+
+
+def is_ome_zarr(path: Path) -> bool:
+    """Whether a path is a folder that by its name is an OME-Zarr; hidden ones are not."""
+    return path.is_dir() and path.name.lower().endswith(FOLDERS) and not path.name.startswith(".")
+
+
+def files_of(image: Path) -> list[Path]:
+    """The files that an image consists of: one, or those of an OME-Zarr."""
+    return sorted(path for path in image.rglob("*") if path.is_file()) if image.is_dir() else [image]
+
+
+def is_text(name: str) -> bool:
+    """Whether a file's name is UTF-8; tables and manifests hold no other."""
+    return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace") == name
 
 
 def size(shape: tuple[int, ...]) -> str:
@@ -34,13 +59,15 @@ def size(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) + " px"
 
 
-def read_image(path: Path) -> np.ndarray:
+def read_image(path: Path, channel: str | None = None) -> np.ndarray:
     """Read a grey image.
 
     Parameters
     ----------
     path : Path
-        TIFF, OME-TIFF or PNG with one plane; colour is taken as grey when red, green and blue are equal.
+        TIFF, OME-TIFF, PNG or OME-Zarr; colour is taken as grey when red, green and blue are equal.
+    channel : str, optional
+        Which one to take of several channels, or of several planes: a name, or a number counted from 0.
 
     Returns
     -------
@@ -50,15 +77,17 @@ def read_image(path: Path) -> np.ndarray:
     Raises
     ------
     HarnessError
-        The file cannot be read, has several planes or real colours, or holds NaN or infinite values.
+        The file cannot be read, has several planes or real colours and none was chosen, has no such channel, or holds NaN
+        or infinite values.
     """
-    image = read_channels(path)
-    if image.ndim == 3 and image.shape[2] in (3, 4):
-        raise HarnessError(
-            f"{path}: has colours; save the channel that shows the nuclei as a grey image (Fiji: Image > Color > Split Channels)"
-        )
+    stored = _stored(path)
+    if channel is not None:
+        stored = choose(path, stored, channel)
+    elif is_ome_zarr(path) and stored.several:  # may be larger than the memory
+        raise HarnessError(f"{path}: {too_many(stored)}")
+    image = _grey(np.asarray(stored.pixels))
     if image.ndim != 2:
-        raise HarnessError(f"{path}: has {image.ndim} axes, {size(image.shape)}; save one channel in 2-D")
+        raise HarnessError(f"{path}: {too_many(stored)}")
     if image.dtype.kind not in "uif":
         raise HarnessError(f"{path}: holds {image.dtype} values; save it with integer or float grey values")
     if image.dtype.kind == "f" and not np.isfinite(image).all():
@@ -91,14 +120,14 @@ def read_nuclei(path: Path) -> np.ndarray:
     HarnessError
         The file cannot be read or is none of these.
     """
-    if path.is_dir():
+    if path.is_dir() and not is_ome_zarr(path):
         return _nuclei_of_folder(path)
     mask = _grey(_pixels(path))
     if mask.ndim == 3 and mask.shape[2] in (3, 4) and not mask[..., 1:3].any():
         return label(mask[..., 0]).astype(np.int32)
     if mask.ndim != 2:
         raise HarnessError(f"{path}: is no label image and no colouring in red; save one integer per nucleus")
-    if mask.dtype.kind == "f":
+    if mask.dtype.kind not in "uib":
         raise HarnessError(f"{path}: is a mask of {mask.dtype} values; save one integer per nucleus")
     if mask.min() < 0:
         raise HarnessError(f"{path}: is a mask with negative values; save 0 for background and ids from 1")
@@ -145,8 +174,14 @@ def _grey(pixels: np.ndarray) -> np.ndarray:
 
 
 def _pixels(path: Path) -> np.ndarray:
+    return np.asarray(_stored(path).pixels)
+
+
+def _stored(path: Path) -> Stored:
     try:
-        pixels = _png(path) if path.suffix.lower() == ".png" else _tiff(path)
+        stored = open_ome_zarr(path) if is_ome_zarr(path) else _png(path) if path.suffix.lower() == ".png" else _tiff(path)
+    except HarnessError:
+        raise
     except FileNotFoundError:
         raise HarnessError(f"{path}: there is no such file; check the folder") from None
     except Exception as error:  # decoders raise anything from OSError to struct.error
@@ -154,25 +189,61 @@ def _pixels(path: Path) -> np.ndarray:
         raise HarnessError(
             f"{path}: cannot be read as an image ({type(error).__name__}{hint}); replace the file or take it out of the data set"
         ) from error
-    if pixels.size == 0:  # what is left of some truncated TIFFs
+    if 0 in stored.pixels.shape:  # what is left of some truncated TIFFs
         raise HarnessError(f"{path}: holds no pixels; replace the file or take it out of the data set")
-    return pixels
+    return stored
 
 
-def _png(path: Path) -> np.ndarray:
-    pixels = iio.imread(path, plugin="pillow")
-    return pixels[..., 0] if pixels.shape[2:] == (2,) else pixels  # grey with opacity
+def _check_size(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Before memory is asked for: what a file says of its size may be wrong, and a size may be too large for this machine."""
+    pixels = prod(shape)
+    if pixels * dtype.itemsize > HOLDS * path.stat().st_size:
+        raise HarnessError(
+            f"{path}: says it is of {size(shape)}, more than its {path.stat().st_size} bytes can hold; "
+            "replace the file or take it out of the data set"
+        )
+    free = psutil.virtual_memory().available
+    if pixels * WORK > free:
+        raise HarnessError(
+            f"{path}: {size(shape)} take {pixels * WORK / 1e9:.1f} GB to work on, and {free / 1e9:.1f} GB are free; "
+            "cut it into smaller images"
+        )
 
 
-def _tiff(path: Path) -> np.ndarray:
-    try:
-        return tifffile.imread(path)
-    except ValueError as error:
-        if "imagecodecs" not in str(error):
-            raise
-        pixels = iio.imread(path, plugin="pillow")  # knows LZW, but reduces some kinds of pixels to 8 bits
-        with tifffile.TiffFile(path) as file:
-            as_stored = (file.pages.first.shape, file.pages.first.dtype)
-        if (pixels.shape, pixels.dtype) != as_stored:
-            raise
-        return pixels
+def _png(path: Path) -> Stored:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # of sizes that are checked here
+        there = iio.improps(path, plugin="pillow")
+        _check_size(path, there.shape, there.dtype)
+        pixels = iio.imread(path, plugin="pillow")
+    pixels = pixels[..., 0] if pixels.shape[2:] == (2,) else pixels  # grey with opacity
+    return Stored(pixels, "YXS"[: pixels.ndim])
+
+
+def _tiff(path: Path) -> Stored:
+    with tifffile.TiffFile(path) as file:
+        for series in file.series[:1]:
+            _check_size(path, series.shape, series.dtype or np.dtype(bool))
+        try:
+            pixels, axes = file.asarray(), file.series[0].axes
+        except ValueError as error:
+            if "imagecodecs" not in str(error):
+                raise
+            pixels = iio.imread(path, plugin="pillow")  # knows LZW, but reduces some kinds of pixels to 8 bits
+            page = file.pages.first
+            if (pixels.shape, pixels.dtype) != (page.shape, page.dtype):
+                raise
+            axes = page.axes
+        if len(axes) != pixels.ndim or not {"Y", "X"} <= set(axes):
+            axes = "Q" * (pixels.ndim - 2) + "YX"[-pixels.ndim :]
+        return Stored(pixels, axes, _channel_names(file))
+
+
+def _channel_names(file: tifffile.TiffFile) -> tuple[str, ...]:
+    """As OME's metadata have them; what is wrong with these names nothing."""
+    with suppress(KeyError, TypeError, AttributeError, SyntaxError):
+        images = tifffile.xml2dict(file.ome_metadata or "")["OME"]["Image"]
+        channels = (images[0] if isinstance(images, (list, tuple)) else images)["Pixels"]["Channel"]
+        each = channels if isinstance(channels, (list, tuple)) else [channels]
+        return tuple(str(channel.get("Name", "")) for channel in each)
+    return ()

@@ -2,11 +2,13 @@
 
 import re
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
+import numpy as np
 from pydantic import BaseModel, Field, StringConstraints, ValidationError
 
 from harness.core.errors import HarnessError
@@ -16,7 +18,7 @@ from harness.experiment.spec import DIGEST, Network, Profile, Spec, Strict, sour
 from harness.method import tiles
 from harness.network.start import backend
 from harness.scoring.names import TableMetric
-from harness.sources import LabelSource, open_source
+from harness.sources import AUTO, LabelSource, open_source, sample
 from harness.sources.controls import Control
 from harness.sources.predicted import Predicted
 from harness.sources.refinements import Refined, described, open_steps
@@ -187,7 +189,7 @@ def resolve(registry: Registry, row: str, profile: str, dataset: DataSet, seed: 
         No such row or profile.
     """
     _check_name("row", row, registry.rows)
-    entry, schedule = registry.rows[row], load_profiles()[check_profile(profile)]
+    entry, schedule = _fitted(registry.rows[row], partial(_images, dataset)), load_profiles()[check_profile(profile)]
     learns, parent = entry.method == "network", parent_of(registry, row)
     profile = EXTERNAL if entry.method in SCORED else profile
     source = entry.source
@@ -232,6 +234,25 @@ def lineage(registry: Registry, row: str) -> list[str]:
     """The rows whose networks a row needs, the nearest first."""
     parent = parent_of(registry, row)
     return [parent, *lineage(registry, parent)] if parent else []
+
+
+def fitted(registry: Registry, dataset: DataSet) -> Registry:
+    """The registry with numbers for all that it leaves to the data set: the tile, and settings that are "auto"."""
+    images = partial(_images, dataset)
+    rows = {name: _fitted(row, images) for name, row in registry.rows.items()}
+    return registry.model_copy(update={"tile": tile_of(registry, dataset), "rows": rows})
+
+
+def _fitted(row: Row, images: Callable[[], Iterable[np.ndarray]]) -> Row:
+    left_open = [name for name, value in row.settings.items() if value == AUTO]
+    if not left_open:
+        return row
+    told = row.source.fitted(images).settings
+    return row.model_copy(update={"settings": row.settings | {name: told[name] for name in left_open}})
+
+
+def _images(dataset: DataSet) -> Iterator[np.ndarray]:
+    return map(dataset.read_image, sample(dataset.splits["training"]))
 
 
 def tile_of(registry: Registry, dataset: DataSet) -> int:

@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
+from harness.core.errors import HarnessError
 from harness.experiment import tracking
 from harness.experiment.registry import Registry, Row
 from harness.experiment.spec import Spec
@@ -106,8 +107,20 @@ def read_all(results: dict[str, RowResults], path: str) -> pd.DataFrame:
 
     Files of the same columns are parsed together, some at a time: a thousand parsed one by one take seconds, and at
     once a hundred MB.
+
+    Raises
+    ------
+    HarnessError
+        One of them is damaged.
     """
     runs = runs_of(results)
+    try:
+        return _read_in_parts(runs, path)
+    except (OSError, ValueError) as error:  # of pandas, too
+        raise HarnessError(f"a stored {path} cannot be read; harness report names the run, and what mends it") from error
+
+
+def _read_in_parts(runs, path):
     tables = [table for at in range(0, len(runs), TOGETHER) for table in _read_together(runs[at : at + TOGETHER], path)]
     return pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
 

@@ -104,7 +104,8 @@ def run_all(
             yield outcome
     except BaseException:
         for row in parents:
-            summarise(row)
+            with suppress(Exception):  # what has failed, or who has stopped it, is to be heard
+                summarise(row)
         raise
 
 
@@ -153,7 +154,7 @@ def _outcome(spec, dataset, say, parent):
     except HarnessError as error:
         return Outcome(spec, str(error), refused=True)
     except Exception as error:  # noqa: BLE001  one run's fault must not end the others
-        return Outcome(spec, f"failed: {type(error).__name__}: {error}")
+        return Outcome(spec, tracking.without_password(f"failed: {type(error).__name__}: {error}"))
     return Outcome(spec)
 
 

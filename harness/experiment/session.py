@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -15,8 +16,10 @@ from harness.experiment.registry import (
     EXTERNAL,
     SCORED,
     Registry,
+    Row,
     check_profile,
     external,
+    fitted,
     load_registry,
     resolve,
     tile_of,
@@ -25,6 +28,7 @@ from harness.experiment.registry import (
 )
 from harness.experiment.spec import DIGEST, Spec
 from harness.method import tiles
+from harness.sources import AUTO
 
 if TYPE_CHECKING:
     from harness.experiment import results, runner, tracking
@@ -40,7 +44,7 @@ class Session:
     Attributes
     ----------
     registry : Registry
-        With the side of the tiles; of `connect`, also with the external rows of the store.
+        Fitted to the data set; of `connect`, also with the external rows of the store.
     dataset : DataSet
     profile : str
     folder : Path or None
@@ -132,8 +136,11 @@ class Session:
         parent = tracking.row_run(spec)
         try:
             run_id = runner.run(spec, self.dataset, say, parent)
-        finally:
-            tracking.summarise(parent, spec.title, {})
+        except BaseException:
+            with suppress(Exception):  # what has failed is to be heard
+                tracking.summarise(parent, spec.title, {})
+            raise
+        tracking.summarise(parent, spec.title, {})
         return tracking.get(run_id)
 
     def _keep_splits(self) -> None:
@@ -171,8 +178,7 @@ def prepare(dataset: str, data_dir: Path | None = None, profile: str | None = No
     """
     registry, profile = load_registry(file), _profile(profile, dataset)
     opened = open_dataset(dataset, data_dir)
-    registry = registry.model_copy(update={"tile": tile_of(registry, opened)})  # asked for once, not for every spec
-    return Session(registry, opened, profile, Path(dataset) if is_data_folder(dataset) else None)
+    return Session(fitted(registry, opened), opened, profile, Path(dataset) if is_data_folder(dataset) else None)
 
 
 def _profile(profile: str | None, dataset: str) -> str:
@@ -235,14 +241,17 @@ def _stored(newest: "tracking.Run") -> DataSet:
 
 
 def _with_stored_labels(session: Session) -> Session:
-    """Where the data set is not at hand, label folders need not be, either: their digest is that of the newest run."""
+    """Where the data set is not at hand, what rows leave to it is that of the newest run: digests of label folders, diameters."""
     finished = [run for run in _runs_on(session.dataset, session.profile) if run.state == "finished"]
-    digests = {run.row: run.params[f"settings.{DIGEST}"] for run in reversed(finished) if f"settings.{DIGEST}" in run.params}
-    rows = {
-        name: row.model_copy(update={"settings": row.settings | {DIGEST: digests[name]}}) if name in digests else row
-        for name, row in session.registry.rows.items()
-    }
+    newest = {run.row: run.params for run in reversed(finished)}
+    rows = {name: _as_stored(row, newest.get(name, {})) for name, row in session.registry.rows.items()}
     return replace(session, registry=session.registry.model_copy(update={"rows": rows}))
+
+
+def _as_stored(row: Row, params: dict[str, str]) -> Row:
+    stored = {DIGEST: params[f"settings.{DIGEST}"]} if f"settings.{DIGEST}" in params else {}
+    told = {name: int(params[f"settings.{name}"]) for name, value in row.settings.items() if value == AUTO and params}
+    return row.model_copy(update={"settings": row.settings | stored | told})
 
 
 def connect(session: Session, tracking_uri: str | None = None) -> Session:

@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, closing, contextmanager, nullcontext, suppress
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
 from statistics import fmean, stdev
@@ -106,7 +107,7 @@ def connect(uri: str | None = None) -> str:
     except Exception as error:  # every kind of store fails in its own way, and all of them mean the same to people
         reason = getattr(error, "strerror", None) or (str(error).strip() or type(error).__name__).splitlines()[0]
         raise HarnessError(
-            _without_password(
+            without_password(
                 f"tracking store {uri} cannot be reached ({reason}); check the address or give another one with --tracking-uri"
             )
         ) from error
@@ -136,7 +137,7 @@ def uri() -> str:
 
 def shown_uri() -> str:
     """The store in use, as people may read it."""
-    return _without_password(uri())
+    return without_password(uri())
 
 
 def _absolute(uri: str) -> str:
@@ -145,7 +146,8 @@ def _absolute(uri: str) -> str:
     return uri if path == uri else f"{FILE}{Path(path).resolve()}"
 
 
-def _without_password(text: str) -> str:
+def without_password(text: str) -> str:
+    """A text with the passwords of addresses in it starred out."""
     return re.sub(r"(://[^/\s:@]*):[^/\s]*@", r"\1:***@", text)
 
 
@@ -307,7 +309,7 @@ def record(spec: Spec, parent: str, given: Run | None = None) -> Iterator[mlflow
                 mlflow.delete_tag(f"{TAG}failure")
         except BaseException as error:
             with suppress(MlflowException):  # the store may be what has failed
-                mlflow.set_tag(f"{TAG}failure", f"{type(error).__name__}: {error}"[:500])
+                mlflow.set_tag(f"{TAG}failure", without_password(f"{type(error).__name__}: {error}")[:500])
             raise
 
 
@@ -491,7 +493,7 @@ def load_network(uri: str) -> "keras.Model":
     Raises
     ------
     HarnessError
-        There is no such run or model in the tracking store, or it holds no network.
+        There is no such run or model in the tracking store, or it holds no network, or one that is damaged or holds code.
     """
     import keras
 
@@ -500,12 +502,27 @@ def load_network(uri: str) -> "keras.Model":
         try:
             path = f"{uri}/model" if uri.startswith("runs:/") else uri
             fetched = Path(mlflow.artifacts.download_artifacts(artifact_uri=path, dst_path=folder))
-            return keras.saving.load_model(next(fetched.rglob("*.keras")), compile=False)
+            file = next(fetched.rglob("*.keras"))
         except (MlflowException, OSError, StopIteration) as error:
             raise HarnessError(
-                f"{uri}: no trained network in {mlflow.get_tracking_uri()}; "
-                "give the id of a finished network run or models:/NAME/VERSION"
+                without_password(f"{uri}: no trained network in {mlflow.get_tracking_uri()}; ")
+                + "give the id of a finished network run or models:/NAME/VERSION"
             ) from error
+        try:
+            return keras.saving.load_model(file, compile=False, safe_mode=True)  # no code of the file is run
+        except Exception as error:  # of zip files, JSON, HDF5, and of whatever Keras finds in them
+            raise HarnessError(
+                f"{uri}: its network cannot be read ({type(error).__name__}); it is damaged, or holds code, which is not run: "
+                "give another version, or delete the run and run its row again"
+            ) from error
+
+
+def about_network(uri: str) -> tuple[str, dict[str, str]]:
+    """The row of a network that `load_network` gives, and what it was trained on and by, for people."""
+    run = get(mlflow.models.get_model_info(uri).run_id if uri.startswith("models:/") else uri.removeprefix("runs:/"))
+    about = {"row": f"{run.row}, seed {run.seed}", "title": run.tags.get("mlflow.note.content", "")}
+    about |= {"trained on": f"labels of {run.tags.get(f'{TAG}labels')}, {run.dataset}, profile {run.profile}"}
+    return run.row, about | {"digest of the data": run.tags.get(f"{TAG}digest", ""), "run": run.run_id}
 
 
 def find(spec: Spec, states: tuple[str, ...] = ("finished",)) -> Run | None:
@@ -517,6 +534,14 @@ def find(spec: Spec, states: tuple[str, ...] = ("finished",)) -> Run | None:
 def get(run_id: str) -> Run:
     """A run by its id."""
     return _run(mlflow.get_run(run_id))
+
+
+def known(run_id: str) -> Run | None:
+    """A run by its id; None where there is none."""
+    try:
+        return get(run_id)
+    except MlflowException:
+        return None
 
 
 def _tagged(tag: str, values: tuple[str, ...]) -> Iterator[mlflow.entities.Run]:
@@ -581,13 +606,30 @@ def _run(run: mlflow.entities.Run) -> Run:
 def artifact(run: Run, path: str) -> Path | None:
     """Local path of an artefact of a run, fetched if the store is elsewhere; None where the run has no such thing.
 
+    What is fetched is fetched once, and goes when this process ends.
+
     Raises
     ------
     HarnessError
         The store cannot be reached, so that nobody knows.
     """
+    address = f"{run.artifacts}/{path}"
     try:
-        return Path(mlflow.artifacts.download_artifacts(artifact_uri=f"{run.artifacts}/{path}"))
+        return (
+            Path(mlflow.artifacts.download_artifacts(artifact_uri=address))
+            if run.artifacts.startswith("file:")
+            else _fetched(address)
+        )
     except (MlflowException, OSError):
         connect(uri())
         return None
+
+
+@cache
+def _fetched(address: str) -> Path:
+    return Path(mlflow.artifacts.download_artifacts(artifact_uri=address, dst_path=tempfile.mkdtemp(dir=_fetched_files().name)))
+
+
+@cache
+def _fetched_files() -> tempfile.TemporaryDirectory:
+    return tempfile.TemporaryDirectory(prefix="harness-")

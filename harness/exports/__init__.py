@@ -1,16 +1,14 @@
 """Label images in the files of other programs, one module a format: an array goes in, a file comes out, pixel for pixel."""
 
 from collections.abc import Callable, Iterable
-from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
 from harness.core.errors import HarnessError
+from harness.core.extras import need
 from harness.exports import imagej, napari, ome_zarr, qupath
-
-EXTRA = "pip install 'nuclei-label-harness[export]'"
 
 
 class Format(NamedTuple):
@@ -53,13 +51,6 @@ def check(formats: Iterable[str]) -> tuple[str, ...]:
             raise HarnessError(f"no export '{name}'; there is {', '.join(FORMATS)}")
         need(name, *FORMATS[name].needs)
     return chosen
-
-
-def need(what: str, *packages: str) -> None:
-    """Refuse in one line what cannot be done for want of a package."""
-    for package in packages:
-        if find_spec(package) is None:
-            raise HarnessError(f"{what} needs the package {package}, which is not installed: {EXTRA}")
 
 
 def path_of(base: Path, name: str) -> Path:

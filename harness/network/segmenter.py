@@ -40,4 +40,4 @@ class Segmenter:
 
 def _load_pyfunc(path: str) -> Segmenter:
     """The name is MLflow's: what a `loader_module` must have."""
-    return Segmenter(keras.saving.load_model(path, compile=False))
+    return Segmenter(keras.saving.load_model(path, compile=False, safe_mode=True))

@@ -5,6 +5,7 @@ follows from the number of the epoch. The last two and the best are kept, so tha
 """
 
 import json
+import math
 import os
 import shutil
 import zipfile
@@ -100,8 +101,8 @@ def best_weights(folder: Path, history: list[dict]) -> Path:
 
 
 def best(history: list[dict]) -> dict:
-    """Record of the epoch with the smallest validation loss."""
-    return min(history, key=lambda record: record["val_loss"])
+    """Record of the epoch with the smallest validation loss; one that is not a number is no smallest."""
+    return min(history, key=lambda record: math.inf if math.isnan(record["val_loss"]) else record["val_loss"])
 
 
 def assign(variables: list[keras.Variable], arrays: list[np.ndarray]) -> None:
@@ -115,7 +116,8 @@ def _epoch(folder: Path, number: int) -> Path:
 
 
 def _whole_epochs(folder: Path) -> list[Path]:
-    return sorted(state for state in folder.glob("epoch-*") if not state.suffix)
+    states = [state for state in folder.glob("epoch-*") if not state.suffix]
+    return sorted(states, key=lambda state: int(state.name.removeprefix("epoch-")))
 
 
 def _set_aside(state: Path) -> None:

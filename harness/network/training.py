@@ -104,6 +104,8 @@ def train(
     ------
     HarnessError
         Another process is training into the same folder.
+    FloatingPointError
+        A loss is no finite number any more; the epochs before it are kept.
     """
     folder = Path(folder)
     backend.settle(schedule.threads)
@@ -327,6 +329,11 @@ class _Keeper(keras.callbacks.Callback):
             "cpu_seconds": spent.cpu,
             "other_seconds": spent.others,
         }
+        if not math.isfinite(record["loss"] + record["val_loss"]):
+            raise FloatingPointError(
+                f"the training diverged: loss {record['loss']}, validation {record['val_loss']} in epoch {epoch + 1}; "
+                "a profile with a smaller learning rate, or more warm-up, may hold it"
+            )
         self.history.append(record)
         states.save(self.folder, self.network, self.model.optimizer, self.history)
         if self.on_epoch:

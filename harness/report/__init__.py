@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.core.errors import HarnessError
+from harness.core.files import written
 from harness.datasets import DataSet
 from harness.experiment import tracking
 from harness.experiment.registry import Registry
@@ -67,9 +68,9 @@ def write(
     out = Path(out)
     _check_replaceable(out)
     _check_names(registry.tables)
-    content = gather(registry, resolve, dataset, profile, runs, recompute)
+    content = gather(registry, resolve, dataset, profile, runs, recompute, figures or predictions)
     results = as_json(content)
-    try:
+    with written(out):
         out.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as beside:
             new = Path(beside) / "new"
@@ -79,8 +80,6 @@ def write(
             if out.exists():
                 out.replace(Path(beside) / "old")
             new.replace(out)
-    except OSError as error:
-        raise HarnessError(f"{out}: the report cannot be written ({error.strerror}); give another folder") from error
     return results
 
 

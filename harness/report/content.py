@@ -11,7 +11,7 @@ from harness.experiment.registry import Registry, tile_of, unavailable
 from harness.experiment.results import RowResults, collect, read_all, same_hash, stack
 from harness.experiment.spec import Spec
 from harness.experiment.tracking import Run
-from harness.report import claims, margins, tables
+from harness.report import claims, damage, margins, tables
 from harness.report.rescoring import rescore_all, same_prediction
 from harness.report.transfer import pairs
 from harness.scoring import names, objects, pixels
@@ -107,9 +107,11 @@ def gather(
     profile: str,
     runs: list[Run],
     recompute: bool = False,
+    figures: bool = True,
 ) -> Content:
     """Work out what a report says; parameters are those of `harness.report.write`."""
     results = collect(registry, resolve, runs, unavailable(registry, dataset), same_prediction if recompute else same_hash)
+    results = damage.set_aside(results, dataset, tables=not recompute, first=figures and dataset.at_hand)
     results, table_of = _sources(results, dataset, recompute)
     per_field, variants = (table_of(name, results) for name in ("per_field", "sensitivity"))
     boot = tables.resampled(results, partial(table_of, "per_tile"), per_field)

@@ -12,10 +12,11 @@ from harness.core.errors import HarnessError
 from harness.core.parallel import over_fields
 from harness.datasets import DataSet
 from harness.experiment import tracking
-from harness.experiment.results import RowResults, runs_of
+from harness.experiment.results import RowResults, runs_of, same_hash
 from harness.experiment.spec import Spec
 from harness.experiment.tracking import Run
 from harness.method import tiles
+from harness.method.classmap import SEPARATION
 from harness.method.postprocess import nuclei_from_class_map
 from harness.scoring import evaluation
 
@@ -24,10 +25,12 @@ def same_prediction(run: Run, spec: Spec) -> bool:
     """Whether a run predicted what a spec says, however it scored it: all stages but `stages.SCORES` are the same."""
     stored = tracking.artifact(run, "spec.json")
     try:
-        before = Spec.model_validate_json(stored.read_text()) if stored else None
-    except ValidationError:
-        return False
-    return before is not None and bool(set(before.prediction_hashes()) & set(spec.prediction_hashes()))
+        before = Spec.model_validate_json(stored.read_bytes()) if stored else None
+    except (ValidationError, OSError):
+        before = None
+    if before is None:  # lost; its hash is a tag
+        return same_hash(run, spec)
+    return bool(set(before.prediction_hashes()) & set(spec.prediction_hashes()))
 
 
 Tables = dict[str, dict[str, pd.DataFrame]]
@@ -47,14 +50,14 @@ def rescore_all(results: dict[str, RowResults], dataset: DataSet) -> tuple[dict[
         The same runs with the metrics of today.
     tables : dict of str to dict of str to DataFrame
         Run id to what the run would have stored today, see `evaluation.tables`.
-
-    Raises
-    ------
-    HarnessError
-        A run holds no predictions.
     """
     names = dataset.splits["test"]
-    work = [(*_stored(run, result), name) for result in results.values() for run in result.runs for name in names]
+    work = [
+        (folder, result.row.method, side, name)
+        for result in results.values()
+        for folder, side in ((predictions_of(run), side_of(run)) for run in result.runs)
+        for name in names
+    ]
     scored = list(over_fields(partial(_rescore_field, dataset), *zip(*work, strict=True))) if work else []
     of_run = {run.run_id: scored[at * len(names) : (at + 1) * len(names)] for at, run in enumerate(runs_of(results))}
     tables = {run_id: evaluation.tables(dict(zip(names, scores, strict=True))) for run_id, scores in of_run.items()}
@@ -63,27 +66,42 @@ def rescore_all(results: dict[str, RowResults], dataset: DataSet) -> tuple[dict[
     }, tables
 
 
-def _stored(run, result):
-    return _predictions(run), result.row.method, int(run.params.get("tile", tiles.SIZE))
+def side_of(run: Run) -> int:
+    """Side in px of the tiles that a run was scored on."""
+    return int(run.params.get("tile", tiles.SIZE))
 
 
-def _predictions(run):
+def predictions_of(run: Run) -> Path:
+    """The folder of a run's stored predictions; a HarnessError where it has none."""
     folder = tracking.artifact(run, "predictions")
     if folder is None:
-        raise HarnessError(f"run {run.run_id} of {run.row}: has no stored predictions; run the row again")
+        raise HarnessError("it has no stored predictions")
     return folder
 
 
 def _rescore_field(dataset, folder, method, side, name):
-    return evaluation.score_field(stored_prediction(folder, method, side, name), dataset.annotation(name))
+    annotation = dataset.annotation(name)
+    return evaluation.score_field(stored_prediction(folder, method, side, name, annotation.shape), annotation)
 
 
 def _renewed(run, tables):
     return run._replace(metrics=run.metrics | evaluation.totals(tables[run.run_id]))
 
 
-def stored_prediction(folder: Path, method: str, side: int, name: str) -> evaluation.Prediction:
+def stored_prediction(folder: Path, method: str, side: int, name: str, shape: tuple[int, ...]) -> evaluation.Prediction:
     """The prediction of one field, put together again from a run's folder `predictions`.
+
+    Parameters and errors are those of `read_prediction`.
+    """
+    stored = read_prediction(folder, method, side, name, shape)
+    if method != "network":
+        return evaluation.from_labels(stored["labels"].astype(np.int32), side)
+    maps = evaluation.tiles_of_strip(stored["tiles"])
+    return evaluation.Prediction(maps, [nuclei_from_class_map(tile) for tile in maps], stored["nuclei"].astype(np.int32), {})
+
+
+def read_prediction(folder: Path, method: str, side: int, name: str, shape: tuple[int, ...]) -> dict[str, np.ndarray]:
+    """What a run stored of one field.
 
     Parameters
     ----------
@@ -91,26 +109,35 @@ def stored_prediction(folder: Path, method: str, side: int, name: str) -> evalua
     method : str
         Of the row.
     side : int
-        Of the tiles in px; those of a network are stored.
+        Of the tiles in px.
     name : str
         Of the field.
+    shape : tuple of int
+        Of the field, (H, W).
 
     Returns
     -------
-    harness.scoring.evaluation.Prediction
+    dict of str to (H, W) integer ndarray
+        nuclei; and labels, or of a network row tiles, whose class maps stand side by side.
+
+    Raises
+    ------
+    HarnessError
+        A file cannot be read, or is not of this field.
     """
-    if method != "network":
-        return evaluation.from_labels(_labels(folder, "labels", name), side)
-    maps = evaluation.tiles_of_strip(_read(folder, "tiles", name))
-    return evaluation.Prediction(maps, [nuclei_from_class_map(tile) for tile in maps], _labels(folder, "nuclei", name), {})
+    kinds = {"nuclei": shape, "labels": shape}
+    if method == "network":
+        corners = tiles.tile_corners(shape, side)
+        kinds = {"nuclei": shape, "tiles": (side, side * len(corners))}
+    return {kind: _read(folder / kind / f"{name}.png", expected) for kind, expected in kinds.items()}
 
 
-def _labels(folder, kind, name):
-    return _read(folder, kind, name).astype(np.int32)
-
-
-def _read(folder, kind, name):
+def _read(path: Path, shape: tuple[int, ...]) -> np.ndarray:
+    where = f"predictions/{path.parent.name}/{path.name}"
     try:
-        return imread(Path(folder) / kind / f"{name}.png")
-    except OSError as error:
-        raise HarnessError(f"{folder}: cannot read the stored prediction {kind}/{name}.png; run the row again") from error
+        stored = imread(path)
+    except Exception as error:  # decoders raise anything
+        raise HarnessError(f"{where} cannot be read") from error
+    if stored.shape != shape or (path.parent.name == "tiles" and stored.max(initial=0) > SEPARATION):
+        raise HarnessError(f"{where} is not of its field")
+    return stored

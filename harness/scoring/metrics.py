@@ -5,9 +5,10 @@ definitions.
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from harness.core.errors import HarnessError
 from harness.core.label_images import check_labels, new_ids, over_squares, remove_touching_edge
@@ -17,6 +18,9 @@ EROSIONS = ("none", "mask", "object")
 # px; 25 is the limit of the data set's authors, 79 what CellProfiler keeps at a smallest diameter of 10
 SMALLEST = (0, 10, 25, 50, 79)
 IOU_THRESHOLDS = tuple(np.arange(50, 100, 5) / 100)
+
+
+Iou = Any  # csr_array or ndarray, (G, R), see `iou_matrix`
 
 
 class Protocol(NamedTuple):
@@ -301,7 +305,7 @@ def _survival(labels, erosion):
 # ---- IoU sweep, on nuclei as they are
 
 
-def iou_matrix(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
+def iou_matrix(y_true: np.ndarray, y_pred: np.ndarray) -> Iou:
     """Intersection over union of every annotated with every predicted nucleus.
 
     Parameters
@@ -311,8 +315,8 @@ def iou_matrix(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
 
     Returns
     -------
-    iou : (G, R) float64 ndarray
-        Rows and columns in the order of the ids present.
+    iou : (G, R) float64 scipy.sparse.csr_array
+        Rows and columns in the order of the ids present; few pairs overlap, and a dense one of 20,000 nuclei takes 3 GB.
 
     Raises
     ------
@@ -321,15 +325,16 @@ def iou_matrix(y_true: np.ndarray, y_pred: np.ndarray) -> np.ndarray:
 
     Examples
     --------
-    >>> iou_matrix(np.array([[1, 1, 1, 1, 0, 2]]), np.array([[7, 7, 7, 0, 0, 0]]))
+    >>> iou_matrix(np.array([[1, 1, 1, 1, 0, 2]]), np.array([[7, 7, 7, 0, 0, 0]])).toarray()
     array([[0.75],
            [0.  ]])
     """
-    shared, annotated, predicted = _shared_pixels(y_true, y_pred)
-    return shared / (annotated[:, None] + predicted - shared)
+    g, r, shared, annotated, predicted = _shared_pixels(y_true, y_pred)
+    iou = shared / (annotated[g] + predicted[r] - shared)
+    return csr_array((iou, (g, r)), shape=(len(annotated), len(predicted)))
 
 
-def counts_at(iou: np.ndarray, thresh: float = 0.5) -> Counts:
+def counts_at(iou: Iou, thresh: float = 0.5) -> Counts:
     """Numbers of nuclei, matched where their IoU is above `thresh`, which from 0.5 on can pair a nucleus only once.
 
     `jaccard` of them is tp / (tp + fp + fn), the average precision of the 2018 Data Science Bowl; `f1` is the
@@ -337,7 +342,7 @@ def counts_at(iou: np.ndarray, thresh: float = 0.5) -> Counts:
 
     Parameters
     ----------
-    iou : (G, R) ndarray
+    iou : (G, R) csr_array or ndarray
         See `iou_matrix`.
     thresh : float
         0.5 or more.
@@ -358,7 +363,8 @@ def counts_at(iou: np.ndarray, thresh: float = 0.5) -> Counts:
     """
     if thresh < 0.5:
         raise HarnessError(f"IoU threshold {thresh}: below 0.5 a nucleus may pair twice; give 0.5 or more")
-    return Counts(int((iou > thresh).sum()), *iou.shape)
+    iou = csr_array(iou)
+    return Counts(int((iou.data > thresh).sum()), *iou.shape)
 
 
 def f1(counts: Counts | Iterable[Counts]) -> float:
@@ -374,12 +380,12 @@ def f1(counts: Counts | Iterable[Counts]) -> float:
     return 2 * total.tp / both if both else float("nan")
 
 
-def panoptic_quality(ious: Iterable[np.ndarray]) -> float:
+def panoptic_quality(ious: Iterable[Iou]) -> float:
     """Sum of IoU above 0.5 over (|G| + |R|) / 2, pooled (Kirillov et al. 2019, eq. 1); NaN without nuclei.
 
     Parameters
     ----------
-    ious : iterable of (G, R) ndarray
+    ious : iterable of (G, R) csr_array or ndarray
         One `iou_matrix` per field.
 
     Examples
@@ -387,9 +393,9 @@ def panoptic_quality(ious: Iterable[np.ndarray]) -> float:
     >>> panoptic_quality([np.array([[0.75, 0.0, 0.0]])])
     0.375
     """
-    ious = list(ious)
+    ious = [csr_array(iou) for iou in ious]
     nuclei = sum(sum(iou.shape) for iou in ious)
-    return float(2 * sum(iou[iou > 0.5].sum() for iou in ious) / nuclei) if nuclei else float("nan")
+    return float(2 * sum(iou.data[iou.data > 0.5].sum() for iou in ious) / nuclei) if nuclei else float("nan")
 
 
 def aji(y_true: np.ndarray, y_pred: np.ndarray) -> float:
@@ -405,16 +411,16 @@ def aji(y_true: np.ndarray, y_pred: np.ndarray) -> float:
     >>> aji(np.array([[1, 1, 1, 1, 0, 0]]), np.array([[7, 7, 7, 0, 0, 8]]))
     0.6
     """
-    shared, annotated, predicted = _shared_pixels(y_true, y_pred)
-    union = annotated[:, None] + predicted - shared
-    rows = np.flatnonzero(shared.any(axis=1))
-    best = (shared[rows] / union[rows]).argmax(axis=1) if len(rows) else rows
-    lone = annotated.sum() - annotated[rows].sum() + np.delete(predicted, best).sum()
-    total = union[rows, best].sum() + lone
-    return float(shared[rows, best].sum() / total) if total else float("nan")
+    g, r, shared, annotated, predicted = _shared_pixels(y_true, y_pred)
+    union = annotated[g] + predicted[r] - shared
+    order = np.lexsort((r, -shared / union, g))
+    best = order[np.unique(g[order], return_index=True)[1]]  # a pair for each annotated nucleus that has any
+    lone = annotated.sum() - annotated[g[best]].sum() + np.delete(predicted, r[best]).sum()
+    total = union[best].sum() + lone
+    return float(shared[best].sum() / total) if total else float("nan")
 
 
-def object_errors(iou: np.ndarray) -> dict[str, int]:
+def object_errors(iou: Iou) -> dict[str, int]:
     """Numbers of `missed`, `extra`, `merged` and `split` nuclei (Caicedo et al. 2019).
 
     A missed (extra) nucleus has no partner of IoU above 0.7 among the predicted (annotated) ones. A
@@ -423,7 +429,7 @@ def object_errors(iou: np.ndarray) -> dict[str, int]:
 
     Parameters
     ----------
-    iou : (G, R) ndarray
+    iou : (G, R) csr_array or ndarray
         See `iou_matrix`.
 
     Examples
@@ -431,10 +437,11 @@ def object_errors(iou: np.ndarray) -> dict[str, int]:
     >>> object_errors(np.array([[0.5], [0.4]]))
     {'missed': 2, 'extra': 1, 'merged': 1, 'split': 0}
     """
+    iou = csr_array(iou)
     paired, related = iou > 0.7, iou > 0.1
     return {
-        "missed": int((~paired.any(axis=1)).sum()),
-        "extra": int((~paired.any(axis=0)).sum()),
+        "missed": int((paired.sum(axis=1) == 0).sum()),
+        "extra": int((paired.sum(axis=0) == 0).sum()),
         "merged": int((related.sum(axis=0) > 1).sum()),
         "split": int((related.sum(axis=1) > 1).sum()),
     }
@@ -450,13 +457,11 @@ def iou_sweep(
 
 
 def _shared_pixels(y_true, y_pred):
-    """(G, R) pixels shared by the nuclei of two label images, and their areas (G,) and (R,)."""
+    """Pairs of nuclei that share pixels, by their places in the order of ids, the pixels shared; all areas (G,) and (R,)."""
     y_true, y_pred = same_shape(check_labels(y_true), check_labels(y_pred))
     (y_true, annotated), (y_pred, predicted) = _numbered(y_true), _numbered(y_pred)
-    shared = np.zeros((len(annotated), len(predicted)), dtype=np.int64)
-    g, r, pixels = overlaps(y_true, y_pred)
-    shared[g - 1, r - 1] = pixels
-    return shared, annotated, predicted
+    g, r, shared = overlaps(y_true, y_pred)
+    return g - 1, r - 1, shared, annotated, predicted
 
 
 def _numbered(labels):

@@ -38,12 +38,12 @@ def record(y_true: np.ndarray, y_pred: np.ndarray, touching: np.ndarray) -> dict
     kept = {
         "annotated": iou.shape[0],
         "predicted": iou.shape[1],
-        "iou_sum": float(iou[iou > 0.5].sum()),
+        "iou_sum": float(iou.data[iou.data > 0.5].sum()),
         "aji": metrics.aji(y_true, y_pred),
     }
     kept |= {matched_at(thresh): metrics.counts_at(iou, thresh).matched for thresh in metrics.IOU_THRESHOLDS}
     kept |= _errors_by_size(iou, area_true, area_pred)
-    pairs = np.argwhere(iou > 0.5)
+    pairs = np.stack((iou > 0.5).nonzero(), axis=1)
     kept |= {"area_annotated": int(area_true[pairs[:, 0]].sum()), "area_predicted": int(area_pred[pairs[:, 1]].sum())}
     found = metrics.Matching(g, r, np.stack([g[pairs[:, 0]], r[pairs[:, 1]]], axis=1))
     return kept | prefixed("touching", touching_counts(found, y_true, y_pred, touching))

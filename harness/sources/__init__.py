@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.core.errors import HarnessError
-from harness.sources.base import LabelSource
+from harness.sources.base import AUTO, LabelSource, sample
 from harness.sources.cellprofiler import CellProfiler, Consensus
 from harness.sources.controls import Control
 from harness.sources.folder import Folder
@@ -16,7 +16,7 @@ from harness.sources.manual import Manual
 from harness.sources.predicted import Predicted
 from harness.sources.refinements import Refined, open_steps
 
-__all__ = ["FAMILIES", "LabelSource", "open_source"]
+__all__ = ["AUTO", "FAMILIES", "LabelSource", "open_source", "sample"]
 
 SOURCES = (Manual, CellProfiler, Consensus, Folder, Predicted, Control)
 FAMILIES: dict[str, type[LabelSource]] = {kind.family: kind for kind in SOURCES}

@@ -1,6 +1,7 @@
 """What a label source is to the rest of the harness."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
@@ -8,6 +9,15 @@ import numpy as np
 
 from harness.core.errors import HarnessError
 from harness.datasets import DataSet, Field
+
+AUTO = "auto"  # a setting that is told from images
+IMAGES = 32  # that are looked at for that
+
+
+def sample(names: Sequence[Any]) -> list[Any]:
+    """Evenly spread ones of some fields or files, enough to tell settings from."""
+    chosen = np.linspace(0, len(names) - 1, min(len(names), IMAGES)).round().astype(int)
+    return [names[at] for at in chosen]
 
 
 @dataclass(frozen=True)
@@ -67,6 +77,16 @@ class LabelSource(ABC):
     def settings(self) -> dict[str, Any]:
         """Every setting by name, also those left at the default."""
         return self.defaults | self.changed
+
+    def fitted(self, images: Callable[[], Iterable[np.ndarray]]) -> "LabelSource":
+        """The source with numbers for settings that are `AUTO`, as far as images tell them.
+
+        Parameters
+        ----------
+        images : callable
+            Gives the (H, W) images to learn from; not asked where nothing is `AUTO`.
+        """
+        return self
 
     @abstractmethod
     def label(self, field: Field) -> tuple[np.ndarray, np.ndarray]:

@@ -5,7 +5,7 @@ dataclass here whose fields are its settings, and its line in `STEPS`.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar
 
@@ -254,6 +254,10 @@ class Refined(LabelSource):
     def needed(self) -> str:
         """As the source."""
         return self._of.needed
+
+    def fitted(self, images: Callable[[], Iterable[np.ndarray]]) -> LabelSource:
+        """As the source."""
+        return replace(self, source=self._of.fitted(images))
 
     def label(self, field: Field) -> tuple[np.ndarray, np.ndarray]:
         """See `LabelSource.label`."""

@@ -168,7 +168,12 @@ def test_an_unexpected_fault_in_one_image_does_not_stop_the_others(images, out, 
     from harness.apps.jobs import job
 
     shutil.copy(images / "a.tif", images / "odd.tif")
-    done = {name: wrong for name, _, wrong in job(sorted(images.iterdir()), out, {}, trip_over_odd, workers=workers).done}
+    done = {
+        name: wrong
+        for name, _, wrong in job(
+            {file.name: file for file in sorted(images.iterdir())}, out, {}, trip_over_odd, workers=workers
+        ).done
+    }
     assert done.pop("odd.tif") == "failed: ZeroDivisionError: first line second line" and not any(done.values())
     assert sorted(contents(out)) == ["a.tif", "b.tif", "c.tif"]
 
@@ -184,4 +189,4 @@ def test_what_cannot_be_written_is_one_line(images, tmp_path):
 
     (tmp_path / "file").touch()
     with pytest.raises(HarnessError, match="cannot be written"):
-        list(job(sorted(images.iterdir()), tmp_path / "file" / "out", {}, trip_over_odd).done)
+        list(job({"a.tif": images / "a.tif"}, tmp_path / "file" / "out", {}, trip_over_odd).done)

@@ -1,3 +1,7 @@
+import json
+import os
+import shutil
+
 import numpy as np
 import pytest
 import tifffile
@@ -46,6 +50,20 @@ def test_settings_are_taken_and_checked(harness, images, tmp_path):
     np.testing.assert_array_equal(labels, expected)
 
 
+def test_diameters_are_told_from_the_images_that_can_be_read(harness, images, tmp_path):
+    folder = tmp_path / "some"
+    shutil.copytree(images, folder)
+    (folder / "broken.tif").write_bytes(b"II*\0nothing")
+    code, out, err = harness("label", "cellprofiler:shape/shape", folder, "told", "--diameter", "auto")
+    assert code == 1 and err.count("\n") == 1 and "broken.tif" in err
+    recipe = json.loads((tmp_path / "told" / "manifest.jsonl").read_text().splitlines()[0])["recipe"]
+    low, high = recipe["min_diameter"], recipe["max_diameter"]
+    assert f"told from the images: min_diameter {low}, max_diameter {high}" in out and low < 15 and high > 40
+    assert harness("label", "cellprofiler:shape/shape", images, "given", "--diameter", f"{low},{high}")[0] == 0
+    for path in (tmp_path / "given").glob("*.tif"):
+        assert path.read_bytes() == (tmp_path / "told" / path.name).read_bytes()
+
+
 def test_a_job_goes_on_and_one_bad_file_does_not_stop_it(harness, images, tmp_path):
     folder = tmp_path / "some"
     folder.mkdir()
@@ -82,6 +100,9 @@ def test_a_pipeline_holds_the_same_settings(harness, tmp_path):
         ),
         (("label", "consensus", "nowhere", "labels"), "nowhere: not a folder with images"),
         (("label", "consensus", "{images}", "labels", "--set", "colour=1"), "no setting 'colour'"),
+        (("label", "consensus", "{images}", "labels", "--diameter", "ten"), "--diameter ten: expected auto, or MIN,MAX"),
+        (("label", "consensus", "{images}", "labels", "--diameter", "50,10"), "expected at most max_diameter"),
+        (("label", "consensus", "--export-pipeline", "a.cppipe", "--diameter", "auto"), "min_diameter is auto, and no image"),
         (("label", "consensus", "{images}", "labels", "--set", "min_diameter"), "'min_diameter' is not KEY=VALUE"),
     ],
 )
@@ -89,3 +110,30 @@ def test_refused_requests(harness, images, tmp_path, arguments, said):
     code, _, err = harness(*(str(argument).format(images=images) for argument in arguments))
     assert code == 2 and said in err and err.count("\n") == 1
     assert not (tmp_path / "labels").exists()
+
+
+def test_a_name_that_is_not_utf8_is_refused_in_a_line_that_can_be_written(harness, images, tmp_path):
+    folder = shutil.copytree(images, tmp_path / "odd")
+    (folder / "eight-bit.png").rename(os.fsdecode(os.fsencode(folder) + b"/\xff.png"))
+    code, _, err = harness("label", "consensus", folder, tmp_path / "out")
+    assert code == 2 and "its name is not UTF-8; rename it" in err and err.count("\n") == 1
+    err.encode()
+
+
+@pytest.mark.parametrize(
+    "pair",
+    ["threshold_smoothing=1e9", "suppression=1e9", "min_diameter=1" + "0" * 5000, "bounds=" + "[" * 5000, "min_diameter=nan"],
+)
+def test_a_setting_that_would_fill_the_memory_or_cannot_be_read_is_refused(harness, images, tmp_path, pair):
+    code, _, err = harness("label", "cellprofiler:shape/intensity", images, tmp_path / "out", "--set", pair)
+    assert code == 2 and err.count("\n") == 1 and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("scale", [1e-38, 1e-30, 1e30])
+def test_very_small_and_very_large_values_are_labelled(harness, images, tmp_path, scale):
+    first = images / f"{NAMES[0]}.tif"
+    folder = tmp_path / "extreme"
+    folder.mkdir()
+    tifffile.imwrite(folder / "a.tif", tifffile.imread(first).astype(np.float32) * np.float32(scale))
+    code, _, err = harness("label", "consensus", folder, tmp_path / "out")
+    assert code == 0, err

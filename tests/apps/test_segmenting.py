@@ -67,7 +67,7 @@ def test_every_nucleus_of_images_of_any_size_is_labelled_and_measured(segment, i
         table = pd.read_csv(tmp_path / "out" / f"{name}.csv")
         count = (shape[0] // 60) * (shape[1] // 60)
         assert labels.shape == shape and labels.dtype == np.uint16 and labels.max() == count
-        assert list(table.columns) == ["image", "label", "area", "y", "x", "intensity_mean", "intensity_min", "intensity_max"]
+        assert list(table.columns) == ["label", "image", "area", "y", "x", "intensity_mean", "intensity_min", "intensity_max"]
         assert len(table) == count and set(table.image) == {name}
         np.testing.assert_array_equal(table.area, np.bincount(labels.ravel())[1:])
         np.testing.assert_allclose(table.intensity_mean, image[table.y.round().astype(int), table.x.round().astype(int)])

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import time
 
 from harness.core.files import claimed
@@ -36,3 +37,17 @@ def hold(lock, held):
     with claimed(lock, "taken"):
         held.set()
         time.sleep(600)
+
+
+def wait(begun):
+    """Leaves its process id, then waits to be ended."""
+    (begun / str(os.getpid())).touch()
+    time.sleep(600)
+
+
+if __name__ == "__main__":  # a parent of workers, to be killed
+    from pathlib import Path
+
+    from harness.core import parallel
+
+    list(parallel.over_fields(wait, [Path(sys.argv[1])] * 2, workers=2))

@@ -49,3 +49,9 @@ class _Watched(list):
 def test_a_killed_process_costs_its_task_another_try(tmp_path, times, expected):
     tasks = [(tmp_path / "task", times)]
     assert list(parallel.as_they_end(kill_itself, tasks, lambda *task: "lost")) == [expected]
+
+
+def test_tasks_side_by_side_share_the_cores(monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda _: set(range(9)))
+    tasks = [(), ()]
+    assert list(parallel.as_they_end(parallel.cores, tasks, lambda: 0, workers=2)) == [4, 4]

@@ -37,7 +37,7 @@ def spoil_nan(image):
         (lambda f: first(f, "masks").unlink(), "has no mask of the test field"),
         (lambda f: shutil.copy(first(f, "images"), first(f, "images").with_suffix(".tiff")), "is named like"),
         (lambda f: first(f, "images").write_bytes(b"II*\0"), "cannot be read as an image"),
-        (lambda f: rewrite(f, "images", lambda a: np.dstack([a, a, a * 2])), "has colours; save the channel"),
+        (lambda f: rewrite(f, "images", lambda a: np.dstack([a, a, a * 2])), "has 3 colours; choose the one"),
     ],
     ids=["missing", "sizes", "float", "nan", "test-masks", "twice", "unreadable", "colours"],
 )

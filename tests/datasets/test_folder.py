@@ -164,9 +164,9 @@ def test_masks_one_file_per_nucleus(tmp_path):
     [
         (shutil.rmtree, "no data set"),
         (lambda f: shutil.rmtree(f / "images"), "is not a data folder"),
-        (lambda f: [p.unlink() for p in (f / "images").iterdir()], "holds no TIFF or PNG"),
+        (lambda f: [p.unlink() for p in (f / "images").iterdir()], "holds no TIFF, PNG or OME-Zarr"),
         (lambda f: (f / "images" / "c.tif").unlink(), "c.png: is a mask without its image"),
-        (lambda f: (f / "images" / "z.jpg").touch(), "z.jpg: is neither TIFF nor PNG"),
+        (lambda f: (f / "images" / "z.jpg").touch(), "z.jpg: is neither TIFF nor PNG nor OME-Zarr"),
         (lambda f: iio.imwrite(f / "images" / "a.png", IMAGE), "a.tif: is named like a.png"),
         (lambda f: tifffile.imwrite(f / "masks" / "c.tif", MASK), "c.tif: is named like c.png"),
         (lambda f: (f / "masks" / "c").mkdir(), "c.png: is named like c;"),

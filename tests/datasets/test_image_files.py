@@ -1,5 +1,9 @@
 """Images and masks in the forms people store them; what cannot be used is refused with one line."""
 
+import struct
+import zlib
+from types import SimpleNamespace
+
 import imageio.v3 as iio
 import numpy as np
 import pytest
@@ -74,9 +78,8 @@ def not_finite(value):
 @pytest.mark.parametrize(
     ("pixels", "words"),
     [
-        (np.dstack([GREY, GREY, GREY // 2]), "has colours"),
-        (np.stack([GREY] * 5), "has 3 axes, 5x20x30 px"),
-        (np.dstack([GREY] * 2), "has 3 axes, 20x30x2 px"),
+        (np.dstack([GREY, GREY, GREY // 2]), "has 3 colours; choose"),
+        (np.stack([GREY] * 5), "has 5 planes; choose"),
         (not_finite(np.nan), "holds NaN or infinite values"),
         (not_finite(np.inf), "holds NaN or infinite values"),
         (GREY.astype(np.complex64), "holds complex64 values"),
@@ -85,6 +88,43 @@ def not_finite(value):
 def test_images_that_are_none(tmp_path, pixels, words):
     tifffile.imwrite(tmp_path / "a.tif", pixels, metadata=None)
     assert words in refused(read_image, tmp_path / "a.tif")
+
+
+def test_a_size_that_the_file_cannot_hold_is_refused_before_memory_is_asked_for(tmp_path):
+    entries = [(256, 30000), (257, 30000), (258, 64), (259, 1), (262, 1), (273, 8), (277, 1), (278, 30000), (279, 8)]
+    content = b"II*\0" + (16).to_bytes(4, "little") + bytes(8) + len(entries).to_bytes(2, "little")
+    content += b"".join(struct.pack("<HHII", tag, 4, 1, value) for tag, value in entries) + bytes(4)
+    (tmp_path / "a.tif").write_bytes(content)
+    assert "says it is of 30000x30000 px, more than its" in refused(read_image, tmp_path / "a.tif")
+    iio.imwrite(tmp_path / "b.png", np.zeros((4, 4), np.uint8))
+    content = bytearray((tmp_path / "b.png").read_bytes())
+    content[16:24] = struct.pack(">II", 10000, 10000)
+    content[29:33] = struct.pack(">I", zlib.crc32(content[12:29]))
+    (tmp_path / "b.png").write_bytes(content)
+    assert "says it is of 10000x10000 px" in refused(read_image, tmp_path / "b.png")
+
+
+def test_an_image_that_this_machine_has_no_memory_for_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr("psutil.virtual_memory", lambda: SimpleNamespace(available=20_000))
+    tifffile.imwrite(tmp_path / "a.tif", GREY)
+    assert "20x30 px take 0.0 GB to work on" in refused(read_image, tmp_path / "a.tif")
+
+
+def test_one_value_alone_compresses_far_and_is_read(tmp_path):
+    for compression in ("zlib", "tiff_lzw"):
+        Image.fromarray(np.zeros((4000, 3000), np.uint8)).save(
+            tmp_path / "a.tif", compression=compression.replace("zlib", "tiff_adobe_deflate")
+        )
+        assert read_image(tmp_path / "a.tif").shape == (4000, 3000)
+    iio.imwrite(tmp_path / "a.png", np.zeros((4000, 3000), np.uint8))
+    assert read_image(tmp_path / "a.png").shape == (4000, 3000)
+
+
+def test_ids_beyond_int32_keep_their_nuclei_apart(tmp_path):
+    labels = LABELS.astype(np.uint32)
+    labels[LABELS == 7] = 2**32 - 1
+    tifffile.imwrite(tmp_path / "a.tif", labels)
+    assert np.array_equal(read_nuclei(tmp_path / "a.tif"), np.select([LABELS == 40000, LABELS == 7], [1, 2]))
 
 
 @pytest.mark.parametrize("ending", ["tif", "png"])
@@ -159,6 +199,7 @@ def test_a_label_image_keeps_its_partition(tmp_path_factory, labels):
     ("mask", "words"),
     [
         (LABELS.astype(np.float32), "is a mask of float32 values"),
+        (LABELS.astype(np.complex64), "is a mask of complex64 values"),
         (-LABELS.astype(np.int32), "negative values"),
         ((LABELS > 0).astype(np.uint8) * 255, "is a binary mask"),
         ((LABELS > 0).astype(np.uint8), "is a binary mask"),

@@ -192,9 +192,8 @@ def test_a_registered_model_names_what_it_needs(registered):
     assert "tensorflow==" in Path(mlflow.pyfunc.get_model_dependencies(registered.source)).read_text()
 
 
-@pytest.mark.slow  # failed once beside other work, cause not yet found
 @pytest.mark.integration
-def test_the_model_is_a_function_of_images_also_for_mlflow_models_predict(registered, tmp_path):
+def test_the_model_is_a_function_of_images_also_for_mlflow_models_predict(registered, finished, tmp_path):
     """In a process that knows of no harness but the one in the model."""
     image = np.random.default_rng(0).integers(0, 255, (90, 130))
     np.save(tmp_path / "image.npy", image)
@@ -214,14 +213,16 @@ def test_the_model_is_a_function_of_images_also_for_mlflow_models_predict(regist
         env={"PATH": "", "TF_CPP_MIN_LOG_LEVEL": "3"},
     )
     assert said.returncode == 0, said.stderr
-    assert Path(said.stdout.splitlines()[-1]).is_relative_to(tmp_path)
+    assert Path(said.stdout.splitlines()[-1]).is_relative_to(finished)  # where the model lies, with the package as it was
     (tmp_path / "image.json").write_text(json.dumps({"inputs": image.tolist()}))
     asked = f"-m models:/network-consensus/{registered.version} -i image.json -t json -o nuclei.json --env-manager local"
-    subprocess.run(
+    said = subprocess.run(
         [sys.executable, "-m", "mlflow", "models", "predict", *asked.split()],
         cwd=tmp_path,
-        check=True,
+        capture_output=True,
+        text=True,
         env=os.environ | {"MLFLOW_TRACKING_URI": mlflow.get_tracking_uri()},
     )
+    assert said.returncode == 0, said.stderr
     predicted = json.loads((tmp_path / "nuclei.json").read_text())["predictions"]
     np.testing.assert_array_equal(predicted, np.load(tmp_path / "nuclei.npy"))

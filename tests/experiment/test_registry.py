@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from harness.core.errors import HarnessError
+from harness.datasets import open_dataset
 from harness.experiment import registry
 
 DATASET = SimpleNamespace(name="some-fields", digest="0" * 64, splits={"test": ()})
@@ -134,6 +135,21 @@ def test_a_tile_is_of_the_registry_or_what_the_fields_need():
     for row in ("network-manual", "classical-shape-shape"):
         assert registry.resolve(PAPER, row, "cpu", dataset, 0).tile == 256
         assert registry.resolve(given, row, "cpu", dataset, 0).tile == 512
+
+
+def test_settings_that_are_left_to_the_images_are_numbers_in_the_spec():
+    dataset, auto = open_dataset("synthetic"), {"min_diameter": "auto", "max_diameter": "auto"}
+    rows = {
+        name: PAPER.rows[name].model_copy(update={"settings": auto})
+        for name in ("network-consensus", "classical-shape-intensity", "classical-shape-shape")
+    }
+    left_open = PAPER.model_copy(update={"rows": rows})
+    known = registry.fitted(left_open, dataset)
+    (numbers,) = {tuple(row.settings.items()) for row in known.rows.values()}
+    assert all(isinstance(number, int) for _, number in numbers) and known.tile == 512
+    for row in rows:
+        spec = registry.resolve(left_open, row, "cpu", dataset, 0)
+        assert spec.settings == dict(numbers) and spec.hash == registry.resolve(known, row, "cpu", dataset, 0).hash
 
 
 def test_a_new_metric_does_not_ask_for_new_training():

@@ -1,8 +1,11 @@
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from imageio.v3 import imread
 
 from harness.core.errors import HarnessError
+from harness.experiment import runner
 from harness.experiment.runner import _training_times, write_predictions
 from harness.scoring.evaluation import Prediction
 
@@ -33,3 +36,18 @@ def test_epochs_that_an_earlier_version_trained_have_no_time_of_a_step():
         "training": 219,
         "train_step": 0.5,
     }
+
+
+def test_a_store_that_fails_while_tidying_up_does_not_hide_the_cause(monkeypatch):
+    def broken(*_):
+        raise ValueError("the cause")
+        yield
+
+    def lost(*_):
+        raise RuntimeError("the store is lost")
+
+    monkeypatch.setattr(runner, "_one_by_one", broken)
+    monkeypatch.setattr(runner.tracking, "row_run", lambda spec: spec.row)
+    monkeypatch.setattr(runner.tracking, "summarise", lost)
+    with pytest.raises(ValueError, match="the cause"):
+        list(runner.run_all([SimpleNamespace(row="a")], None, print))

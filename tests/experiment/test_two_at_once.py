@@ -28,11 +28,16 @@ def test_a_row_that_is_named_twice_is_run_once(harness, fields):
 
 def test_what_failed_once_shows_no_failure_when_it_is_done(harness, fields, monkeypatch):
     asked = ("run", "classical-shape-shape", "--dataset", fields)
+
+    def fail(*_):
+        raise ZeroDivisionError("no connection to postgresql://me:secret@host/x")
+
     with monkeypatch.context() as broken:
-        broken.setattr(runner, "_score", lambda *_: 1 / 0)
-        assert harness(*asked)[0] == 1
+        broken.setattr(runner, "_score", fail)
+        code, _, err = harness(*asked)
+    assert code == 1 and "secret" not in err
     (failed,) = tracking.runs()
-    assert "ZeroDivisionError" in failed.tags["harness.failure"]
+    assert "ZeroDivisionError" in failed.tags["harness.failure"] and "secret" not in failed.tags["harness.failure"]
     assert harness(*asked)[0] == 0
     (run,) = tracking.runs()
     assert (run.run_id, run.state) == (failed.run_id, "finished") and "harness.failure" not in run.tags

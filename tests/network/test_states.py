@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -106,3 +107,28 @@ def test_two_do_not_train_into_one_folder(tmp_path):
         assert not list(tmp_path.glob("epoch-*"))
     with states.claimed(tmp_path):
         pass
+
+
+def test_the_thousandth_epoch_comes_after_the_one_before(folder):
+    (folder / "epoch-005").rename(folder / "epoch-1000")
+    (folder / "epoch-004").rename(folder / "epoch-999")
+    assert [state.name for state in states._whole_epochs(folder)] == ["epoch-002", "epoch-999", "epoch-1000"]
+
+
+def test_a_loss_that_is_no_number_is_never_the_best():
+    history = [{"epoch": epoch, "val_loss": loss} for epoch, loss in enumerate([float("nan"), 0.5, 0.7, float("nan")], 1)]
+    assert states.best(history)["epoch"] == 2
+
+
+def test_a_training_that_diverges_says_so_and_keeps_what_was_whole(tmp_path):
+    from harness.core import clock
+    from harness.network.training import _Keeper
+
+    network, optimiser = prepared(schedule(), NETWORK, 0, 32)
+    keeper = _Keeper(tmp_path, network, schedule(), [], None, None)
+    keeper.epoch_began, keeper.trained = clock.read(), 1.0
+    keeper.set_model(SimpleNamespace(optimizer=optimiser))
+    keeper.on_epoch_end(0, {"loss": 0.5, "val_loss": 0.4})
+    with pytest.raises(FloatingPointError, match=r"diverged: loss nan, validation 0.3 in epoch 2; a profile with a smaller"):
+        keeper.on_epoch_end(1, {"loss": float("nan"), "val_loss": 0.3})
+    assert [path.name for path in tmp_path.glob("epoch-*")] == ["epoch-001"]

@@ -411,15 +411,6 @@ def test_only_a_change_of_scoring_is_made_good_by_scoring_again(tmp_path, serial
     assert [len(result["runs"]) for result in results] == [0, counts]
 
 
-def test_scoring_again_without_predictions_is_refused(tmp_path, book, resolve, small, seven):
-    (tmp_path / "empty").mkdir()
-    spec = tracking.artifact(seven[3], "spec.json").read_text()
-    (tmp_path / "empty" / "spec.json").write_text(spec)
-    bare = seven[3]._replace(artifacts=(tmp_path / "empty").as_uri())
-    with pytest.raises(HarnessError, match="no stored predictions"):
-        report.write(book, resolve, small, "quick", [bare], tmp_path / "report", recompute=True)
-
-
 def test_scores_over_iou_that_an_older_run_did_not_store_come_from_scoring_again(tmp_path, serial, book, resolve, small, seven):
     older = seven[3]._replace(artifacts=(tmp_path / "older").as_uri())
     shutil.copytree(tracking.artifact(seven[3], ""), tmp_path / "older")

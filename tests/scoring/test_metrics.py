@@ -240,14 +240,14 @@ def slow_iou(truth, prediction):
 @given(pairs(3))
 def test_iou_matrix_is_the_definition(labels):
     iou = metrics.iou_matrix(*labels)
-    np.testing.assert_allclose(iou, np.reshape(slow_iou(*labels), iou.shape))
+    np.testing.assert_allclose(iou.toarray(), np.reshape(slow_iou(*labels), iou.shape))
 
 
 def test_iou_by_hand():
     truth = boxes((0, 0, 1, 4), (2, 0, 3, 4), shape=(4, 8))
     prediction = boxes((0, 0, 1, 3), (2, 2, 3, 6), (3, 7, 4, 8), shape=(4, 8))
     iou = metrics.iou_matrix(truth, prediction)
-    np.testing.assert_allclose(iou, [[3 / 4, 0, 0], [0, 1 / 3, 0]])
+    np.testing.assert_allclose(iou.toarray(), [[3 / 4, 0, 0], [0, 1 / 3, 0]])
     counts = metrics.counts_at(iou, 0.5)
     assert counts == (1, 2, 3) and metrics.counts_at(iou, 0.75) == (0, 2, 3)
     assert metrics.f1(counts) == pytest.approx(2 / 5) and metrics.jaccard(counts) == pytest.approx(1 / 4)
@@ -269,7 +269,7 @@ def test_merged_and_split():
 def test_iou_laws(labels):
     truth, prediction = labels
     iou = metrics.iou_matrix(truth, prediction)
-    np.testing.assert_allclose(metrics.iou_matrix(prediction, truth), iou.T)
+    np.testing.assert_allclose(metrics.iou_matrix(prediction, truth).toarray(), iou.T.toarray())
     scores = [metrics.f1(metrics.counts_at(iou, t)) for t in metrics.IOU_THRESHOLDS]
     assert scores == sorted(scores, reverse=True)
     assert metrics.counts_at(iou).matched <= min(iou.shape)

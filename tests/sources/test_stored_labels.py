@@ -70,7 +70,7 @@ def test_the_hash_follows_the_labels_and_not_where_they_are(tmp_path, monkeypatc
     monkeypatch.chdir(tmp_path)
     (tmp_path / "here").mkdir()
     tifffile.imwrite(tmp_path / "here" / "a.tif", LABELS)
-    dataset = SimpleNamespace(name="some", digest="0" * 64, splits={"training": ("a",), "test": ("b",)})
+    dataset = SimpleNamespace(name="some", digest="0" * 64, splits={"training": ("a",), "validation": ("b",), "test": ()})
 
     def spec(folder):
         rows = registry.load_registry(write(tmp_path / "own.toml", "network", folder))
