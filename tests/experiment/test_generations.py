@@ -16,7 +16,7 @@ from harness.experiment.spec import Spec
 from harness.method.classmap import class_map
 from harness.method.postprocess import nuclei_from_class_map
 from harness.sources import open_source
-from harness.sources.refinements import outlines_at
+from harness.sources.outlines import outlines_at
 
 SMOKE = ("--profile", "smoke")
 PLAIN = 'title = "T"\nmethod = "network"\nlabels = "cellprofiler:shape/intensity"\n'
