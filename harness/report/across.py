@@ -66,7 +66,7 @@ class Across:
     def titles(self) -> dict[str, str]:
         """Of the rows of all data sets, as Markdown; in italics those that do not compete."""
         return {
-            row: f"*{escape(result.row.title)}*" if is_reference(result) else escape(result.row.title)
+            row: f"*{escape(result.row.title)}*" if is_reference(content.results, row) else escape(result.row.title)
             for content in self.contents
             for row, result in content.results.items()
         }
@@ -111,7 +111,7 @@ def _scores(content: Content) -> pd.DataFrame:
 
 
 def _competing(content: Content, metric: str) -> list[str]:
-    return [row for row, result in content.results.items() if (row, metric) in content.boot and not is_reference(result)]
+    return [row for row in content.results if (row, metric) in content.boot and not is_reference(content.results, row)]
 
 
 def ranks(content: Content, metric: str, rows: Sequence[str]) -> dict[str, np.ndarray]:
