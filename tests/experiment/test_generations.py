@@ -32,7 +32,9 @@ CHAIN = (
 
 
 class Bright:
-    """Stands for a trained network."""
+    """Stands for a trained network, which takes tiles of any size."""
+
+    input_shape = (None, None, None, 1)
 
     def predict_on_batch(self, tiles):
         nucleus = np.asarray(tiles)[..., 0] > 0
@@ -46,7 +48,7 @@ def trained(monkeypatch):
     for name, stand_in in {
         "load_backend": lambda threads: None,
         "_device": lambda: "CPU",
-        "labelled_tiles": lambda dataset, split, source: sources.append(source),
+        "labelled_tiles": lambda dataset, split, source, side: sources.append(source),
         "_train": lambda *_: (Bright(), [], {"epoch": 1, "val_loss": 0.5}),
     }.items():
         monkeypatch.setattr(runner, name, stand_in)
