@@ -32,9 +32,9 @@ CHAIN = (
 
 
 class Bright:
-    """Stands for a trained network, of tiles that the fields of the tests need."""
+    """Stands for a trained network, which takes tiles of any size."""
 
-    input_shape = (None, 272, 272, 1)
+    input_shape = (None, None, None, 1)
 
     def predict_on_batch(self, tiles):
         nucleus = np.asarray(tiles)[..., 0] > 0

@@ -31,17 +31,19 @@ def test_a_row_that_refines_stands_beside_the_one_that_does_not():
     linear = ("linear", "network-half-contrast", {"loss": "dice"})
     same = ("same", "network-manual", {})
     found = [(pair.plain.name, pair.refined.name) for pair in refinement.pairs(content_of(rows_like(after, linear, same)))]
-    assert found == [
+    assert {
         ("classical-shape-intensity", "classical-half-contrast"),
         ("network-shape-intensity", "network-shape-intensity-refined-after"),
         ("network-shape-intensity", "network-half-contrast"),
         ("network-shape-intensity", "network-half-contrast-ignore"),
         ("network-half-contrast", "after"),
-    ]
+    } <= set(found)
+    assert len(set(found)) == len(found) and not {"linear", "same", "network-second-generation"} & {each for _, each in found}
 
 
 def test_a_chain_begins_with_labels_where_there_is_a_row_of_them():
-    first, last = "network-half-contrast-ignore", "network-second-generation"
+    last = "network-second-generation"
+    first = BOOK.rows[last].teacher
     assert refinement.chains(content_of(BOOK.rows)) == [[first, last]]
     third = ("third", last, {"labels": f"network:{last}"})
     other = ("other", last, {"labels": "network:network-half-contrast"})
