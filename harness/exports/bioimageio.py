@@ -36,7 +36,7 @@ Classical Image Analysis Methods").
 
 One grey tile, {size}x{size} px where the image is large enough. The network is used with tiles normalised each by its own
 mean and standard deviation; a field is covered by the fewest evenly spaced tiles, one that is smaller is padded by
-reflection. Program that normalise a whole image, or cut it otherwise, get other probabilities.
+reflection. A program that normalises a whole image, or cuts it otherwise, gets other probabilities.
 
 ## Output, and what is left to do
 
