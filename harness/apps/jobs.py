@@ -152,7 +152,7 @@ def job(
     out, recipe, formats = Path(out).resolve(), json.loads(json.dumps(recipe)), exports.check(formats)
     before, seen = _read(out / MANIFEST)
     there = [name for name in files if _is_there(_target(out, name))]
-    if before and before != recipe and not redo:
+    if before and before != recipe and not redo and any(_is_there(_target(out, name)) for name in seen):
         raise HarnessError(f"{out}: its label images were made otherwise ({_difference(before, recipe)}); {AGAIN}")
     if there and not before and not redo:
         raise HarnessError(f"{out}: no {MANIFEST} says what made the {len(there)} label images that are there; {AGAIN}")

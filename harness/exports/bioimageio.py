@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     import keras
 
 FORMAT = "0.5.12"  # of the model description
-STEP = 16  # px: four times, the network halves its input
-SMALLEST = 128  # px; less shows no whole nucleus and its surroundings
 EPS = 1e-12  # the harness adds nothing to the deviation; the description asks for more than 0
 CLASSES = ["background", "nucleus", "separation"]
 
@@ -34,9 +32,9 @@ Classical Image Analysis Methods").
 
 ## Input
 
-One grey tile, {size}x{size} px where the image is large enough. The network is used with tiles normalised each by its own
+One grey tile of {size}x{size} px. The network is used with tiles normalised each by its own
 mean and standard deviation; a field is covered by the fewest evenly spaced tiles, one that is smaller is padded by
-reflection. Program that normalise a whole image, or cut it otherwise, get other probabilities.
+reflection. A program that normalises a whole image, or cuts it otherwise, gets other probabilities.
 
 ## Output, and what is left to do
 
@@ -72,9 +70,9 @@ def write(path: Path, network: "keras.Model", tile: np.ndarray, name: str, about
     path : Path
         `.zip`, written whole or not at all.
     network : keras.Model
-        From (N, H, W, 1) normalised tiles to (N, H, W, 3) class probabilities.
-    tile : (H, W) ndarray
-        Intensities as stored.
+        From (N, S, S, 1) normalised tiles to (N, S, S, 3) class probabilities.
+    tile : (S, S) ndarray
+        Intensities as stored, in the size that the network takes and the package asks for.
     name : str
         Of the network: letters, digits, `_`, `-`, spaces.
     about : dict of str to str
@@ -93,9 +91,11 @@ def write(path: Path, network: "keras.Model", tile: np.ndarray, name: str, about
     import yaml
 
     files = {"network.keras": _saved(network), "README.md": _text(name, about).encode()}
-    y_pred = np.asarray(network.predict_on_batch(normalise(tile)[None, ..., None]))  # (1, H, W, 3)
+    y_pred = np.asarray(network.predict_on_batch(normalise(tile)[None, ..., None]))  # (1, S, S, 3)
     files |= {"test_input.npy": _npy(tile.astype(np.float32)[None, ..., None]), "test_output.npy": _npy(y_pred)}
-    described = yaml.safe_dump(_description(name, {each: _hashed(each, files[each]) for each in files}), sort_keys=False)
+    described = yaml.safe_dump(
+        _description(name, len(tile), {each: _hashed(each, files[each]) for each in files}), sort_keys=False
+    )
     with whole(path) as partial, ZipFile(partial, "w", ZIP_DEFLATED) as archive:
         for each, content in {"rdf.yaml": described.encode(), **files}.items():
             archive.writestr(each, content)
@@ -122,7 +122,7 @@ def _text(name: str, about: dict[str, str]) -> str:
     return README.format(name=name, version=__version__, about=listed, size=SIZE)
 
 
-def _description(name: str, files: dict[str, dict[str, str]]) -> dict[str, Any]:
+def _description(name: str, size: int, files: dict[str, dict[str, str]]) -> dict[str, Any]:
     return {
         "format_version": FORMAT,
         "type": "model",
@@ -130,7 +130,7 @@ def _description(name: str, files: dict[str, dict[str, str]]) -> dict[str, Any]:
         "description": "U-Net for nuclei in fluorescence images: background, nucleus, separation of touching nuclei",
         "documentation": files["README.md"],
         "tags": ["nuclei", "fluorescence-light-microscopy", "segmentation", "unet", "2d", "keras"],
-        "inputs": [_input(files["test_input.npy"])],
+        "inputs": [_input(size, files["test_input.npy"])],
         "outputs": [_output(files["test_output.npy"])],
         "weights": {
             "keras_v3": {
@@ -142,8 +142,7 @@ def _description(name: str, files: dict[str, dict[str, str]]) -> dict[str, Any]:
     }
 
 
-def _input(test: dict[str, str]) -> dict[str, Any]:
-    size = {"min": SMALLEST, "step": STEP}
+def _input(size: int, test: dict[str, str]) -> dict[str, Any]:
     return {
         "id": "tile",
         "axes": [

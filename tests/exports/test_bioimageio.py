@@ -30,7 +30,7 @@ def package(backend, tmp_path_factory):
     from harness.network.unet import unet
 
     path = tmp_path_factory.mktemp("package") / "network.zip"
-    bioimageio.write(path, unet(base=2, last=2), TILE, "network-small", {"row": "network-small, seed 0"})
+    bioimageio.write(path, unet(base=2, last=2, size=256), TILE, "network-small", {"row": "network-small, seed 0"})
     return path
 
 
@@ -46,6 +46,7 @@ def test_a_package_describes_what_is_in_it(package):
         assert hashlib.sha256(files[each["source"]]).hexdigest() == each["sha256"]
     np.testing.assert_array_equal(tile[0, ..., 0], TILE)
     assert y_pred.shape == (1, *TILE.shape, 3) and tile.dtype == y_pred.dtype == np.float32
+    assert [axis.get("size") for axis in tensor["axes"]] == [None, *TILE.shape, None]
     (step,) = tensor["preprocessing"]
     assert step["id"] == "zero_mean_unit_variance" and "batch" not in step["kwargs"]["axes"]
     deviation = np.float32(tile.std(dtype=np.float64)) + np.float32(step["kwargs"]["eps"])
