@@ -163,7 +163,12 @@ def run(
 
 @app.command()
 def report(
-    dataset: Dataset = "synthetic",
+    dataset: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="synthetic, bbbc039, or a folder with images/ and masks/; given several times, one table over all of them"
+        ),
+    ] = None,
     data_dir: DataDir = None,
     profile: ProfileName = None,
     tracking_uri: TrackingUri = None,
@@ -176,13 +181,16 @@ def report(
         typer.Option("--controls", help="with rows of the annotation itself, shifted, dilated, merged and empty; scored once"),
     ] = False,
 ) -> None:
-    """Write the tables and figures of the runs that are in the tracking store."""
-    session = _reading(dataset, data_dir, profile, tracking_uri, file)
-    with _suite("report", session):
+    """Write the tables and figures of the runs that are in the tracking store; over several data sets, one table."""
+    sessions = [_reading(name, data_dir, profile, tracking_uri, file) for name in dataset or ["synthetic"]]
+    with _suite("report", sessions[0]):
         if controls:
             with _lines() as say:
-                session = session.with_controls(say)
-        _report(session, out, recompute=recompute, predictions=predictions)
+                sessions = [session.with_controls(say) for session in sessions]
+        if len(sessions) == 1:
+            _report(sessions[0], out, recompute=recompute, predictions=predictions)
+        else:
+            _across(sessions, out, recompute, predictions)
 
 
 @app.command()
@@ -347,6 +355,7 @@ def data(
     }
     shared = [*contamination.within(opened), *contamination.known(opened)]
     shared += [each for other in against or [] for each in contamination.against(opened, open_dataset(other, data_dir))]
+    shared = list(dict.fromkeys(shared))  # BBBC039 may be one of the others
     found["shared"] = [each._asdict() for each in shared]
     if as_json:
         print(json.dumps(found, indent=1))
@@ -783,6 +792,21 @@ def _ended(outcome):
 def _report(session, out, **options):
     api.write_report(session, out, **options)
     console.print(f"wrote {out / 'report.md'}")
+
+
+def _across(sessions, out, recompute, predictions):
+    from harness.experiment import tracking
+    from harness.report import across, content
+
+    if predictions:
+        raise HarnessError("--predictions belongs to the report of one data set; leave it out")
+    contents = [
+        content.gather(session.registry, session.spec, session.dataset, session.profile, session.runs(), recompute)
+        for session in sessions
+    ]
+    across.write(across.gather(contents), out)
+    tracking.log_report(out)
+    console.print(f"wrote {out / 'across.md'}")
 
 
 def _state(result):

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from harness.core.errors import HarnessError
-from harness.datasets import bbbc039
+from harness.datasets import bbbc038, bbbc039
 from harness.datasets.bbbc038 import groups, is_bbbc038, open_bbbc038
 from harness.datasets.bbbc039 import open_bbbc039
 from harness.datasets.dataset import SPLITS, DataSet, Field
@@ -46,11 +46,9 @@ def is_data_folder(dataset: str) -> bool:
 
 def is_at_hand(dataset: str, data_dir: Path | None = None) -> bool:
     """Whether `open_dataset` has what it needs without a download; a folder or copy that was named may still be wrong."""
-    return (
-        bbbc039.is_at_hand(data_dir)
-        if dataset == "bbbc039"
-        else is_bbbc038(dataset) or dataset in BUILT_IN or is_data_folder(dataset)
-    )
+    if is_bbbc038(dataset):
+        return bbbc038.is_at_hand(data_dir)
+    return bbbc039.is_at_hand(data_dir) if dataset == "bbbc039" else dataset in BUILT_IN or is_data_folder(dataset)
 
 
 def open_dataset(dataset: str, data_dir: Path | None = None) -> DataSet:

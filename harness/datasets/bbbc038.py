@@ -31,6 +31,11 @@ def is_bbbc038(dataset: str) -> bool:
     return re.fullmatch(rf"{NAME}(-\d+x\d+)?", dataset) is not None
 
 
+def is_at_hand(data_dir: Path | None = None) -> bool:
+    """Whether somebody named a copy."""
+    return bool(data_dir or os.environ.get("HARNESS_DATA_DIR"))
+
+
 def open_bbbc038(name: str, data_dir: Path | None = None) -> DataSet:
     """Open the fluorescence frames of one size, split 50 : 25 : 25 by their names alone.
 

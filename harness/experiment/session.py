@@ -241,17 +241,20 @@ def _stored(newest: "tracking.Run") -> DataSet:
 
 
 def _with_stored_labels(session: Session) -> Session:
-    """Where the data set is not at hand, what rows leave to it is that of the newest run: digests of label folders, diameters."""
+    """Where the data set is not at hand, label folders need not be, either: digests and told settings are the newest run's."""
     finished = [run for run in _runs_on(session.dataset, session.profile) if run.state == "finished"]
-    newest = {run.row: run.params for run in reversed(finished)}
-    rows = {name: _as_stored(row, newest.get(name, {})) for name, row in session.registry.rows.items()}
+    params = {run.row: run.params for run in reversed(finished)}
+    rows = {
+        name: row.model_copy(update={"settings": row.settings | _stored_settings(row, params.get(name, {}))})
+        for name, row in session.registry.rows.items()
+    }
     return replace(session, registry=session.registry.model_copy(update={"rows": rows}))
 
 
-def _as_stored(row: Row, params: dict[str, str]) -> Row:
-    stored = {DIGEST: params[f"settings.{DIGEST}"]} if f"settings.{DIGEST}" in params else {}
-    told = {name: int(params[f"settings.{name}"]) for name, value in row.settings.items() if value == AUTO and params}
-    return row.model_copy(update={"settings": row.settings | stored | told})
+def _stored_settings(row: Row, params: dict[str, str]) -> dict[str, str | int]:
+    stored = {name: params[key] for name in (DIGEST, *row.settings) if (key := f"settings.{name}") in params}
+    told = {name: int(value) for name, value in stored.items() if row.settings.get(name) == AUTO}
+    return told | ({DIGEST: stored[DIGEST]} if DIGEST in stored else {})
 
 
 def connect(session: Session, tracking_uri: str | None = None) -> Session:

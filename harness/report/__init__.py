@@ -18,7 +18,7 @@ from harness.report import html
 from harness.report.content import OWN_TABLES, Content, gather
 from harness.report.record import as_json
 
-__all__ = ["write"]
+__all__ = ["check_replaceable", "write"]
 
 
 def write(
@@ -66,7 +66,7 @@ def write(
         `out` holds something else than a report, or cannot be written.
     """
     out = Path(out)
-    _check_replaceable(out)
+    check_replaceable(out)
     _check_names(registry.tables)
     content = gather(registry, resolve, dataset, profile, runs, recompute, figures or predictions)
     results = as_json(content)
@@ -83,7 +83,8 @@ def write(
     return results
 
 
-def _check_replaceable(out):
+def check_replaceable(out: Path) -> None:
+    """Refuse a folder that is there and is no report; an earlier one's may be replaced."""
     if out.exists() and (not out.is_dir() or (any(out.iterdir()) and not (out / "results.json").exists())):
         raise HarnessError(f"{out}: is there and is no report; give a new or empty folder, or an earlier report's")
 

@@ -15,7 +15,7 @@ def as_json(content: Content) -> dict[str, Any]:
         name: [_cell(cell, content.results[cell["row"]]) for cell in _records(scores[scores["table"] == name])]
         for name in content.registry.tables
     }
-    return _plain(
+    return plain(
         {
             "dataset": content.dataset.name,
             "digest": content.dataset.digest,
@@ -54,11 +54,11 @@ def _records(frame):
     return frame.to_dict("records")
 
 
-def _plain(value):
-    """JSON has no NaN."""
+def plain(value):
+    """Ready for JSON, which has no NaN."""
     if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
+        return {key: plain(each) for key, each in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     value = value.item() if hasattr(value, "item") else value
     return None if isinstance(value, float) and not math.isfinite(value) else value

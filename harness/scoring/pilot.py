@@ -17,6 +17,7 @@ LEAST = 4  # annotated fields
 LEAST_UNEQUAL = 40  # of pooled scores where fields hold very different numbers of nuclei
 UNEQUAL = 0.5  # standard deviation over mean of the nuclei of a field
 NEAR_CEILING = 0.8  # of a mean over fields: a few fields that failed decide it, and most pilots hold none of them
+NEAR_FLOOR = 0.05  # of any score: the few fields that have anything at all decide it
 ALIKE = 0.5  # spread of the pilot over that of all fields, below which it says too little about the others
 PRIOR = 2  # fields that the belief in a slope of 1 weighs as much as
 FAR_OUT = 3  # interquartile ranges beyond a quartile (Tukey 1977, Exploratory Data Analysis, section 2D)
@@ -164,6 +165,8 @@ def objections(
     elif len(score) == 1:
         why = f"a mean over fields above {NEAR_CEILING} hangs on a few failed fields; ask for the pooled score"
         yield why, y.value > NEAR_CEILING
+    if len(score) == 1:
+        yield f"a score under {NEAR_FLOOR} hangs on the few fields that have any match", y.value < NEAR_FLOOR
     apart = np.abs(y.influence - np.median(y.influence, axis=-1, keepdims=True)) > 1e-9
     yield "most annotated fields say the same; annotate more of them", apart.sum(axis=-1) < min(fields - 1, 5)
     if known:

@@ -10,7 +10,6 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, ClassVar
 
 import numpy as np
-from scipy import ndimage
 from skimage.measure import regionprops
 
 from harness.core.errors import HarnessError
@@ -18,9 +17,7 @@ from harness.core.label_images import renumber
 from harness.datasets import DataSet, Field
 from harness.sources.base import LabelSource
 from harness.sources.declumping import recut
-
-SMOOTHING = 0.7  # px: sigma of the Gaussian under which a level is looked for
-RING = 11 / 3  # times the reach: how far out the background is taken
+from harness.sources.outlines import outlines_at
 
 
 @dataclass(frozen=True)
@@ -82,75 +79,6 @@ class HalfContrast(Step):
     def apply(self, source: LabelSource, field: Field, labels: np.ndarray, ignore: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `Step.apply`."""
         return outlines_at(self.level, self.reach, field.image, labels), ignore
-
-
-def outlines_at(level: float, reach: float, image: np.ndarray, labels: np.ndarray) -> np.ndarray:
-    """Move outlines to a level of each nucleus' own contrast, see `HalfContrast`; nuclei that touch keep touching.
-
-    Parameters
-    ----------
-    level, reach : float
-        Shares of a nucleus' contrast and of its equivalent diameter.
-    image : (H, W) ndarray
-    labels : (H, W) int32 ndarray
-
-    Returns
-    -------
-    (H, W) int32 ndarray
-        Each nucleus without holes and in one part.
-    """
-    if not labels.any():
-        return labels
-    smooth = ndimage.gaussian_filter(image.astype(np.float64), SMOOTHING)
-    edge, contact = _edges(labels)
-    distance, nearest = ndimage.distance_transform_edt(~edge, return_indices=True)  # from the edge, on either side of it
-    owner = np.where(labels > 0, labels, labels[tuple(nearest)])  # of a background pixel: the nucleus next to it
-    reaches = reach * np.sqrt(4 / np.pi * np.bincount(labels.ravel()))[owner]
-    ring = (labels == 0) & (distance >= reaches) & (distance <= RING * reaches)
-    border = _levels(level, smooth, owner, ring, (labels > 0) & ~edge)[owner]
-    kept = (labels > 0) & ((distance > reaches) | contact[tuple(nearest)] | np.isnan(border))
-    moved = kept | ((distance <= reaches) & (smooth > border))
-    return _whole(np.where(moved, owner, 0).astype(np.int32))
-
-
-def _edges(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pixels of a nucleus with a side to something else, and those of them with a side to another nucleus."""
-    padded = np.pad(labels, 1, mode="edge")
-    sides = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
-    edge = np.logical_or.reduce([side != labels for side in sides]) & (labels > 0)
-    contact = np.logical_or.reduce([(side != labels) & (side > 0) for side in sides]) & (labels > 0)
-    return edge, contact
-
-
-def _levels(level: float, smooth: np.ndarray, owner: np.ndarray, ring: np.ndarray, core: np.ndarray) -> np.ndarray:
-    """By id: the intensity at which the outline of a nucleus lies; NaN for one of two pixels' width, which has no core."""
-    ids = np.arange(owner.max() + 1)
-    background = _medians(smooth, ring, owner, ids)
-    alone = ~np.isnan(background)  # crowded nuclei have no ring
-    background[~alone] = np.median(background[alone]) if alone.any() else smooth.min()
-    return background + level * (_medians(smooth, core, owner, ids) - background)
-
-
-def _medians(values: np.ndarray, where: np.ndarray, labels: np.ndarray, ids: np.ndarray) -> np.ndarray:
-    """Median of the values under each id; NaN where there are none."""
-    found = labels[where]
-    order = np.argsort(found, kind="stable")
-    bounds = np.searchsorted(found[order], [*ids, len(ids)])
-    groups = np.split(values[where][order], bounds[1:-1])
-    return np.array([np.median(group) if len(group) else np.nan for group in groups])
-
-
-def _whole(labels: np.ndarray) -> np.ndarray:
-    """Every nucleus without holes, and of its parts the largest."""
-    whole = np.zeros_like(labels)
-    for id_, window in enumerate(ndimage.find_objects(labels), start=1):
-        if window is None:
-            continue
-        parts, count = ndimage.label(labels[window] == id_)
-        largest = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:]) if count > 1 else parts > 0
-        filled = ndimage.binary_fill_holes(largest) & ((labels[window] == 0) | largest)
-        whole[window][filled] = id_
-    return whole
 
 
 class _OfDiscarded(Step, ABC):

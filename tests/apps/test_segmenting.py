@@ -8,7 +8,7 @@ from imageio.v3 import imwrite
 
 from harness.apps import segmenting
 from harness.experiment import tracking
-from harness.sources.refinements import outlines_at
+from harness.sources.outlines import outlines_at
 
 
 class Bright:

@@ -16,7 +16,7 @@ from harness.experiment.spec import Spec
 from harness.method.classmap import class_map
 from harness.method.postprocess import nuclei_from_class_map
 from harness.sources import open_source
-from harness.sources.refinements import outlines_at
+from harness.sources.outlines import outlines_at
 
 SMOKE = ("--profile", "smoke")
 PLAIN = 'title = "T"\nmethod = "network"\nlabels = "cellprofiler:shape/intensity"\n'
@@ -32,7 +32,9 @@ CHAIN = (
 
 
 class Bright:
-    """Stands for a trained network."""
+    """Stands for a trained network, of tiles that the fields of the tests need."""
+
+    input_shape = (None, 272, 272, 1)
 
     def predict_on_batch(self, tiles):
         nucleus = np.asarray(tiles)[..., 0] > 0
@@ -46,7 +48,7 @@ def trained(monkeypatch):
     for name, stand_in in {
         "load_backend": lambda threads: None,
         "_device": lambda: "CPU",
-        "labelled_tiles": lambda dataset, split, source: sources.append(source),
+        "labelled_tiles": lambda dataset, split, source, side: sources.append(source),
         "_train": lambda *_: (Bright(), [], {"epoch": 1, "val_loss": 0.5}),
     }.items():
         monkeypatch.setattr(runner, name, stand_in)

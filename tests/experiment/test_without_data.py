@@ -86,3 +86,16 @@ def test_a_row_counts_where_neither_its_label_folder_nor_the_data_set_is_at_hand
     shutil.rmtree(data)
     (row,) = json.loads(harness("list", *asked, "--dataset", "mine", "--json")[1])
     assert row["state"] == "finished, n = 1"
+
+
+def test_what_images_told_is_known_without_them(harness, fields, tmp_path):
+    own = tmp_path / "own.toml"
+    row = '[rows.told]\ntitle = "Told"\nmethod = "classical"\nlabels = "cellprofiler:shape/shape"\n'
+    own.write_text(f'{row}settings = {{min_diameter = "auto", max_diameter = "auto"}}\n')
+    asked = ("--file", own, *SMOKE)
+    code, _, err = harness("run", "told", *asked, "--dataset", fields)
+    assert code == 0, err
+    with_data, without = (harness("list", "--json", *asked, "--dataset", dataset)[1] for dataset in (fields, "small"))
+    (listed,) = json.loads(with_data)
+    assert listed["state"] == "finished, n = 1" and isinstance(listed["settings"]["min_diameter"], int)
+    assert with_data == without

@@ -4,7 +4,7 @@ import json
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
@@ -13,7 +13,8 @@ from harness.datasets import DataSet, Field, open_dataset
 from harness.experiment import registry
 from harness.sources import open_source
 from harness.sources.declumping import recut
-from harness.sources.refinements import IgnoreConcave, outlines_at
+from harness.sources.outlines import _square_below, _square_up_to, _whole, outlines_at
+from harness.sources.refinements import IgnoreConcave
 
 SOURCE = "cellprofiler:shape/intensity"
 ROW, COLUMN = np.mgrid[:80, :100]
@@ -196,3 +197,24 @@ def test_a_nucleus_that_is_not_convex_is_ignored_and_stays():
 
 def no_masks(name):
     raise AssertionError("a refinement looked at the annotation")
+
+
+@settings(deadline=None)
+@given(labels=st.integers(0, 2**32 - 1).map(lambda seed: np.random.default_rng(seed).integers(0, 4, (9, 11)).astype(np.int32)))
+def test_parts_and_holes_are_those_of_each_nucleus_by_itself(labels):
+    """Without the short cut: of its 4-connected parts the largest, of several such the first, with its holes filled."""
+    expected = np.zeros_like(labels)
+    for id_ in range(1, labels.max() + 1):
+        parts, count = ndimage.label(labels == id_)
+        if count:
+            largest = parts == 1 + np.argmax(np.bincount(parts.ravel())[1:])
+            expected[ndimage.binary_fill_holes(largest) & ((labels == 0) | largest)] = id_
+    np.testing.assert_array_equal(_whole(labels), expected)
+
+
+@settings(deadline=None)
+@given(st.floats(0, 60), st.integers(0, 3600))
+def test_squares_are_compared_as_distances_are(distance, square):
+    for bound in (distance, np.sqrt(square)):  # of which the second is met exactly
+        assert (square <= _square_up_to(np.array([bound]))[0]) == (np.sqrt(square) <= bound)
+        assert (square <= _square_below(np.array([bound]))[0]) == (np.sqrt(square) < bound)

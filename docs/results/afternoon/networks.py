@@ -2,8 +2,10 @@
 
     python docs/results/afternoon/networks.py MEASURED PREDICTIONS OUT
 
-MEASURED: what measure.py made of bbbc039. PREDICTIONS: docs/results/bbbc039-cpu-linear-loss/predictions. OUT: the same tables of
-the test fields alone, with a row for each folder in PREDICTIONS. Networks are no control variate: they learned from the fields.
+MEASURED: what measure.py made of bbbc039. PREDICTIONS: docs/results/bbbc039-cpu-linear-loss/predictions. OUT gets two folders
+with the same tables of the test fields alone and a row for each folder in PREDICTIONS: bbbc039-test, without the fields that
+`harness budget` sets apart, as it knows all 200; bbbc039-test-alone, as if there were no others to tell them by. Networks are
+no control variate: they learned from the fields.
 """
 
 import argparse
@@ -12,23 +14,30 @@ from pathlib import Path
 
 import pandas as pd
 from measure import scores
+from simulate import Population
 
 from harness.datasets import open_dataset
 from harness.experiment.evidence import read_labels
 
 
 def main():
-    """The three tables that intervals need."""
+    """The three tables that intervals need, of each."""
     parser = argparse.ArgumentParser()
     for name in ("measured", "predictions", "out"):
         parser.add_argument(name, type=Path)
     given, dataset = parser.parse_args(), open_dataset("bbbc039")
     lines = [_of_field(given.predictions, name, dataset.read_nuclei(name)) for name in dataset.splits["test"]]
-    given.out.mkdir(parents=True, exist_ok=True)
-    for table in ("scores", "nuclei", "pairs"):
-        kept = pd.read_csv(given.measured / f"{table}.csv.gz").query("split == 'test'")
-        whole = pd.concat([kept, *lines]) if table == "scores" else kept
-        whole.to_csv(given.out / f"{table}.csv.gz", index=False, float_format="%.6g")
+    names = ("nuclei", "pairs", "scores")
+    tables = {name: pd.read_csv(given.measured / f"{name}.csv.gz").query("split == 'test'") for name in names}
+    tables["scores"] = pd.concat([tables["scores"], *lines])
+    _write(tables, Population(given.measured).fields, given.out / "bbbc039-test")
+    _write(tables, dataset.splits["test"], given.out / "bbbc039-test-alone")
+
+
+def _write(tables, fields, out):
+    out.mkdir(parents=True, exist_ok=True)
+    for name, table in tables.items():
+        table[table["field"].isin(fields)].to_csv(out / f"{name}.csv.gz", index=False, float_format="%.6g")
 
 
 def _of_field(predictions, name, true):

@@ -39,16 +39,18 @@ def main():
     given = parser.parse_args()
     tables = {"coverage": [], "saved": [], "power": [], "triage": [], "agreement": []}
     for folder in given.measured:
-        population = _Population(folder)
-        for table, make in (("coverage", _coverages), ("saved", _savings), ("power", _powers), ("agreement", _agreements)):
+        population = Population(folder)
+        for table, make in (("coverage", _coverages), ("saved", _savings), ("power", _powers)):
             tables[table] += make(population)
-        tables["triage"] += _triages(population)
+        if "truth" in population.tables:
+            tables["triage"] += _triages(population)
+            tables["agreement"] += _agreements(population)
         print(folder.name, "simulated", flush=True)
     for table, lines in tables.items():
         pd.DataFrame(lines).to_csv(given.out / f"{table}.csv", index=False, float_format="%.4g")
 
 
-class _Population:
+class Population:
     """The annotated fields of a data set, as what pilots are drawn from."""
 
     def __init__(self, folder):
@@ -56,9 +58,9 @@ class _Population:
         self.name, self.tables, pairs = folder.name, made, made["pairs"]
         self.evidence = Evidence(made["nuclei"], pairs[pairs["other"] != REFINED], {})
         self.scores = made["scores"].set_index(["row", "metric", "field"])[["above", "below"]].sort_index()
-        names = made["scores"]["field"].unique().tolist()
-        self.apart = pilot.set_apart(per_field(self.evidence, names)[0])
-        self.fields = [name for name, far in zip(names, self.apart, strict=True) if not far]
+        self.every = made["scores"]["field"].unique().tolist()
+        apart = pilot.set_apart(per_field(self.evidence, self.every)[0])
+        self.fields = [name for name, far in zip(self.every, apart, strict=True) if not far]
         self.agreement, self.nuclei = per_field(self.evidence, self.fields)
         self.rows = [row for row in made["scores"]["row"].unique() if row != REFINED]
 
@@ -66,12 +68,16 @@ class _Population:
         """The score of every row and the difference of every two, as terms and control of every field."""
         made = control(self.evidence, metric, self.fields)
         for weights in [{row: 1.0} for row in self.rows] + [{one: 1.0, two: -1.0} for one, two in combinations(self.rows, 2)]:
-            score = [Part(*self.terms(row, metric).to_numpy(float).T, weight) for row, weight in weights.items()]
-            yield " - ".join(weights), score, [part for row, weight in weights.items() for part in of_row(made, row, weight)]
+            known = [part for row, weight in weights.items() for part in of_row(made, row, weight)]
+            yield " - ".join(weights), self.score(weights, metric, self.fields), known
 
-    def terms(self, row, metric):
-        """`above` and `below` of every field."""
-        table = self.scores.loc[row, metric.removesuffix("_fields")].reindex(self.fields)
+    def score(self, weights, metric, fields):
+        """A sum of rows' scores with some weights."""
+        return [Part(*self.terms(row, metric, fields).to_numpy(float).T, weight) for row, weight in weights.items()]
+
+    def terms(self, row, metric, fields=None):
+        """`above` and `below` of the fields that are not set apart, or of others."""
+        table = self.scores.loc[row, metric.removesuffix("_fields")].reindex(fields or self.fields)
         if metric.endswith("_fields"):
             table = (table["above"] / table["below"]).to_frame("above").assign(below=1.0).fillna({"above": 0})
         return table
@@ -124,20 +130,26 @@ def _coverage(population, metric, score, known, here, there):
 
 
 def _savings(population):
-    return [
-        {"dataset": population.name, "metric": metric, "what": what, "population": len(population.fields)} | _saved(score, known)
-        for metric in METRICS
-        for what, score, known in population.what(metric)
-    ]
+    """Annotated fields for +- HALF of each row's score; first of all fields without control, then of those not set apart."""
+    for metric in METRICS:
+        for what, score, known in population.what(metric):
+            if what in population.rows:
+                about = {"dataset": population.name, "metric": metric, "row": what, "population": len(population.fields)}
+                every = pilot.estimate(population.score({what: 1.0}, metric, population.every), [], [])
+                apart = {"apart": len(population.every) - len(score[0].above), "fields_every": _for_half(every)}
+                yield about | apart | _saved(score, known)
 
 
 def _saved(score, known):
-    """Annotated fields for +- HALF with and without the control variate, beside any number of others."""
+    """With and without the control variate, beside any number of others."""
     alone = pilot.estimate(score, [], [])
-    with_control = alone._replace(variance=_residual(score, known))
-    needed, without = (pilot.fields_for_width(found, HALF) for found in (with_control, alone))
+    needed, without = _for_half(alone._replace(variance=_residual(score, known))), _for_half(alone)
     y, x = (_influence(parts) for parts in (score, known))
-    return {"fields": needed, "fields_alone": without, "saved": 1 - needed / without, "correlation": np.corrcoef(x, y)[0, 1]}
+    return {"fields_alone": without, "fields": needed, "saved": 1 - needed / without, "correlation": np.corrcoef(x, y)[0, 1]}
+
+
+def _for_half(found):
+    return pilot.fields_for_width(found, HALF)
 
 
 def _residual(score, known):
@@ -223,10 +235,9 @@ def _agreements(population):
 
 
 def _triages(population) -> Iterator[dict]:
-    truth = population.tables.get("truth", pd.DataFrame({"row": []}))
+    truth, missed = population.tables["truth"], population.tables["missed"]
     if population.name == SEEN:
         truth = truth[truth["split"] != "training"]
-    missed = population.tables.get("missed")
     for row, own in truth.groupby("row", sort=False):
         lost = missed[(missed["row"] == row) & missed["field"].isin(own["field"])]["missed"].sum()
         for thresh in THRESHES:
@@ -251,6 +262,7 @@ def _in_worst(own, lost, thresh):
         "most_possible": min(1, 0.1 / wrong.mean()),
         "by_lot": 0.1,
         "missed": lost,
+        "missed_seen": len(own[own["missed"] > 0].drop_duplicates(["field", "missed"])),
         "found_with_missed": found / (wrong.sum() + lost),
     }
 

@@ -46,16 +46,17 @@ def _coverage(table):
 
 def _saved(table):
     for line in table.itertuples():
-        if " - " not in line.what:
-            yield {
-                "data set": line.dataset,
-                "row": line.what,
-                "metric": line.metric,
-                "correlation": number(line.correlation, 2),
-                "fields without control": str(line.fields_alone),
-                "with": str(line.fields),
-                "saved": percent(line.saved),
-            }
+        yield {
+            "data set": line.dataset,
+            "row": line.row,
+            "metric": line.metric,
+            "correlation": number(line.correlation, 2),
+            "fields for ±0.02, of all": str(line.fields_every),
+            "set apart": str(line.apart),
+            "fields for ±0.02, of the others": str(line.fields_alone),
+            "with control": str(line.fields),
+            "saved by control": percent(line.saved),
+        }
 
 
 def _power(table):
@@ -89,6 +90,7 @@ def _triage(table):
             "most possible": percent(line.most_possible),
             "random 10 %": percent(line.by_lot),
             "missed nuclei": str(line.missed),
+            "of these seen by others": str(line.missed_seen),
             "found of both": percent(line.found_with_missed),
         }
 

@@ -14,7 +14,9 @@ def differences(found: Comparison, title: str) -> Figure:
     left, right = figure.subplots(1, 2, width_ratios=(2, 3))
     rows, pairs = found.ranking, found.pairs
     left.errorbar(rows["value"], range(len(rows)), xerr=_arms(rows, "value"), fmt="o", color=BLUE, capsize=3)
-    _named(left, [f"{row.row}  {row.groups}" for row in rows.itertuples()], f"{title}; who shares a letter is not told apart")
+    _named(
+        left, [f"{row.row}  {row.groups}" for row in rows.itertuples()], f"{title}\nrows that share a letter are not told apart"
+    )
     colours = [VERMILION if apart else GREY for apart in pairs["told_apart"]]
     right.hlines(range(len(pairs)), pairs["low"], pairs["high"], colors=colours)
     right.scatter(pairs["difference"], range(len(pairs)), c=colours, zorder=3)
@@ -23,7 +25,7 @@ def differences(found: Comparison, title: str) -> Figure:
     _named(
         right,
         [f"{pair.better} − {pair.worse}" for pair in pairs.itertuples()],
-        "differences; | the smallest these fields could show",
+        "differences with their intervals\n| the smallest these fields could show",
     )
     return figure
 

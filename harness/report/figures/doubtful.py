@@ -34,9 +34,10 @@ def contact_sheet(crops: list[Crop]) -> Figure:
 
 
 def _draw(axis, crop):
-    nucleus, side = crop.nucleus, max(SMALLEST, MARGIN * 2 * np.sqrt(crop.nucleus.area / np.pi))
-    corners = [max(0, round(centre - side / 2)) for centre in (nucleus.y, nucleus.x)]
-    window = tuple(slice(corner, corner + round(side)) for corner in corners)
+    nucleus, side = crop.nucleus, round(max(SMALLEST, MARGIN * 2 * np.sqrt(crop.nucleus.area / np.pi)))
+    places = zip((nucleus.y, nucleus.x), crop.labels.shape, strict=True)
+    corners = [int(np.clip(round(centre - side / 2), 0, max(0, extent - side))) for centre, extent in places]
+    window = tuple(slice(corner, corner + side) for corner in corners)
     picture = np.repeat(printed(crop.image)[window][..., None], 3, axis=2)
     labels = crop.labels[window]
     picture[find_boundaries(labels, mode="inner")] = rgb(SKY)

@@ -28,8 +28,8 @@ F1 over all nuclei of the whole fields, post-processed, where a pair counts from
 
 """
 NOTES = """\
-Bold: best of the column; the row in italics learned from the annotation itself and does not compete. Interval: 95 %
-bootstrap over test fields, and over seeds where a row has several. ± sd: over seeds.
+Bold: best of the column; a row in italics learned from the annotation itself, or is an annotation, and does not compete.
+Interval: 95 % bootstrap over test fields, and over seeds where a row has several. ± sd: over seeds.
 """
 OURS = "† Not in the paper's table.\n"
 PUBLISHED = "Published: by the paper; – where it prints no value."
