@@ -1,6 +1,6 @@
 """The harness from Python, in six calls; the command `harness` is made of the same ones.
 
-A session is a data set with the rows of a registry on it and a tracking store::
+A session is a data set with the rows of a registry on it and a tracking store:
 
     from harness import api
 
