@@ -8,6 +8,7 @@ import sys
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 
+import hypothesis
 import numpy as np
 import pytest
 
@@ -22,8 +23,10 @@ for name in ("MLFLOW_TRACKING_URI", "MLFLOW_RUN_ID", "MLFLOW_EXPERIMENT_ID"):
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config):
-    """Hypothesis draws from the same seed as the other random tests."""
+    """Hypothesis draws from the same seed as the other random tests, and does not judge by the time that a machine takes."""
     config.option.hypothesis_seed = config.option.hypothesis_seed or SEED
+    hypothesis.settings.register_profile("suite", deadline=None)
+    hypothesis.settings.load_profile("suite")
 
 
 def pytest_report_header():

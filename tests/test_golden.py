@@ -24,6 +24,7 @@ from harness.method.postprocess import nuclei_from_class_map
 from harness.network import inference
 from harness.scoring.doubt import doubt, measure, missing
 from harness.sources import Folder, open_source
+from harness.sources.controls import CONTROLS
 from harness.sources.refinements import STEPS
 
 FIELD = synthetic_field(2021, 0)
@@ -127,10 +128,18 @@ def nuclei_in_doubt(folder):
     yield missing(others[1], others[:1], measured[:1]).to_numpy().round(2)
 
 
+def controls(folder):
+    """The annotation in every way in which it is spoilt."""
+    field = Field("field", lambda _: IMAGE, lambda _: NUCLEI)
+    for change in CONTROLS:
+        yield open_source(f"control:{change}").label(field)[0]
+
+
 STAGES = {
     "datasets": (datasets, 1, "266b7b55240380df"),
     "classical": (classical, 1, "aed427048d3dbef0"),
     "refinements": (refinements, 2, "3272d83af8acfbdc"),
+    "controls": (controls, 1, "2a49ff386c2ff0ca"),
     "folder": (folder, 1, "05b4710739750890"),
     "classmap": (classmap, 1, "1284b83c80fdba1d"),
     "tiles": (method_tiles, 1, "cfefb9acf4c9b74e"),

@@ -30,7 +30,7 @@ def outlines(labels: np.ndarray) -> dict[int, list[Polygon]]:
     Examples
     --------
     >>> outlines(np.array([[7, 7, 7], [7, 0, 7], [7, 7, 7]]))
-    {7: [[[(3, 0), (3, 3), (0, 3), (0, 0)], [(1, 2), (2, 2), (2, 1), (1, 1)]]]}
+    {7: [[[(3, 0), (3, 3), (0, 3), (0, 0)], [(1, 1), (1, 2), (2, 2), (2, 1)]]]}
     """
     parts = label(labels, background=0, connectivity=1)
     polygons: dict[int, Polygon] = {}
