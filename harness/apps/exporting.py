@@ -60,7 +60,7 @@ def export_predictions(run_id: str, out: Path, formats: tuple[str, ...]) -> int:
 
     run = tracking.known(run_id)
     stored = run and tracking.artifact(run, "predictions")
-    kinds = [stored / kind for kind in ("nuclei", "labels") if stored and (stored / kind).is_dir()]
+    kinds = [stored / kind for kind in ("labels", "nuclei") if stored and (stored / kind).is_dir()]
     if not kinds:
         raise HarnessError(
             f"{run_id}: neither a folder of label images nor a run with predictions in {tracking.uri()}; "

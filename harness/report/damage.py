@@ -126,10 +126,11 @@ def _with_good_first(result: RowResults, dataset: DataSet) -> RowResults:
 
 
 def _of_predictions(dataset: DataSet, run: Run, row: Row) -> str | None:
+    shapes = {name: dataset.annotation(name).shape for name in dataset.splits["test"]}  # what is wrong with these is no damage
     try:
         folder = rescoring.predictions_of(run)
-        for name in dataset.splits["test"]:
-            rescoring.read_prediction(folder, row.method, rescoring.side_of(run), name, dataset.annotation(name).shape)
+        for name, shape in shapes.items():
+            rescoring.read_prediction(folder, row.method, rescoring.side_of(run), name, shape)
     except HarnessError as error:
         return f"{error}; {_made_again(run)}"
     return None

@@ -39,7 +39,7 @@ def test_epochs_that_an_earlier_version_trained_have_no_time_of_a_step():
 
 
 def test_a_store_that_fails_while_tidying_up_does_not_hide_the_cause(monkeypatch):
-    def broken(*_):
+    def broken(*_, **__):
         raise ValueError("the cause")
         yield
 
@@ -50,4 +50,4 @@ def test_a_store_that_fails_while_tidying_up_does_not_hide_the_cause(monkeypatch
     monkeypatch.setattr(runner.tracking, "row_run", lambda spec: spec.row)
     monkeypatch.setattr(runner.tracking, "summarise", lost)
     with pytest.raises(ValueError, match="the cause"):
-        list(runner.run_all([SimpleNamespace(row="a")], None, print))
+        list(runner.run_all([SimpleNamespace(row="a", title="A", lineage=[], parent=None)], None, print))
