@@ -1,6 +1,7 @@
 """OME-Zarr label images, version 0.4: the one that most programs read."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,7 @@ def write(path: Path, labels: np.ndarray) -> None:
     with whole_folder(path) as new:
         group = zarr.create_group(new, zarr_format=2, overwrite=True, attributes=_attributes(path))
         chunks = tuple(min(CHUNK, length) for length in labels.shape)
-        separated = {"name": "v2", "separator": "/"}
+        separated: Any = {"name": "v2", "separator": "/"}
         array = group.create_array(
             "0", shape=labels.shape, dtype=np.int32, chunks=chunks, compressors=Zlib(), chunk_key_encoding=separated
         )
