@@ -63,7 +63,9 @@ def attempt(base, working_in, tmp_path_factory, monkeypatch):
     from harness.network import inference
 
     monkeypatch.setattr(segmenting, "network", lambda *_: Threshold())
-    monkeypatch.setattr(inference, "tiles_at_once", lambda: 1)
+    monkeypatch.setattr(inference, "for_windows", lambda network, _: network)
+    monkeypatch.setattr(inference, "precision", lambda: "float32")  # asks TensorFlow, whose threads a training settles
+    segmenting.windowed.cache_clear()
     monkeypatch.setattr("harness.report.figures.draw_all", lambda *_: [])
     return partial(_attempt, base, working_in, tmp_path_factory.mktemp("work"))
 

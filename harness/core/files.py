@@ -99,9 +99,20 @@ def whole_folder(path: Path) -> Iterator[Path]:
         new = Path(beside) / "new"
         new.mkdir()
         yield new
-        if path.exists():
-            path.replace(Path(beside) / "old")
+        _exchange(new, path, Path(beside) / "old")
+
+
+def _exchange(new: Path, path: Path, aside: Path) -> None:
+    """Put a folder in the place of an earlier one; where it cannot be moved there, the earlier one comes back."""
+    earlier = path.exists()
+    if earlier:
+        path.replace(aside)
+    try:
         new.replace(path)
+    except BaseException:
+        if earlier:
+            aside.replace(path)
+        raise
 
 
 def make_folder(path: Path) -> None:

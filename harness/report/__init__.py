@@ -2,14 +2,13 @@
 
 import json
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable
 from os import PathLike
 from pathlib import Path
 from typing import Any
 
 from harness.core.errors import HarnessError
-from harness.core.files import written
+from harness.core.files import whole_folder
 from harness.datasets import DataSet
 from harness.experiment import tracking
 from harness.experiment.registry import Registry
@@ -70,16 +69,10 @@ def write(
     _check_names(registry.tables)
     content = gather(registry, resolve, dataset, profile, runs, recompute, figures or predictions)
     results = as_json(content)
-    with written(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as beside:
-            new = Path(beside) / "new"
-            _write_folder(new, content, results, figures)
-            if predictions:
-                _copy_predictions(new / "predictions", content)
-            if out.exists():
-                out.replace(Path(beside) / "old")
-            new.replace(out)
+    with whole_folder(out) as new:
+        _write_folder(new, content, results, figures)
+        if predictions:
+            _copy_predictions(new / "predictions", content)
     return results
 
 

@@ -1,7 +1,6 @@
 """One table over data sets: what each row scores on each of them, its rank there and over all, and on how many a claim holds."""
 
 import json
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ import pandas as pd
 from scipy.stats import rankdata
 
 from harness.core.errors import HarnessError
-from harness.core.files import written
+from harness.core.files import whole_folder
 from harness.experiment.results import runs_of
 from harness.report import check_replaceable, claims
 from harness.report.content import Content
@@ -154,14 +153,8 @@ def write(found: Across, out: Path) -> None:
         `out` holds something else than a report, or cannot be written.
     """
     check_replaceable(out)
-    with written(out):
-        out.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=out.parent, prefix=f".{out.name}-") as beside:
-            new = Path(beside) / "new"
-            _write_folder(found, new)
-            if out.exists():
-                out.replace(Path(beside) / "old")
-            new.replace(out)
+    with whole_folder(out) as new:
+        _write_folder(found, new)
 
 
 def _write_folder(found: Across, folder: Path) -> None:
