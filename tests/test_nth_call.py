@@ -22,6 +22,8 @@ SCORES = ("per_tile.csv", "per_field.csv", "sensitivity.csv", "predictions")
 class Threshold:
     """What `segment` needs of a network: weights, and class probabilities of tiles."""
 
+    input_shape = (None, None, None, 1)
+
     def get_weights(self):
         return [np.ones(1, np.float32)]
 

@@ -87,12 +87,14 @@ def export_network(uri: str, out: Path) -> None:
     from harness.datasets.synthetic import SEED, synthetic_field
     from harness.experiment import tracking
     from harness.exports import bioimageio
-    from harness.method.tiles import SIZE
+    from harness.method import tiles
     from harness.network.start import load_backend
 
     if Path(out).suffix != ".zip":
         raise HarnessError(f"{out}: a network is written as a package; give a name that ends in .zip")
     load_backend()
     network = tracking.load_network(uri)
-    tile = synthetic_field(SEED, 0)[0][:SIZE, :SIZE]
+    from harness.network.inference import side_of  # imports Keras, which `load_backend` keeps quiet
+
+    tile = tiles.cut(synthetic_field(SEED, 0)[0], side_of(network))[0]
     bioimageio.write(Path(out), network, tile, *tracking.about_network(uri))

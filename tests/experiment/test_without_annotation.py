@@ -8,7 +8,7 @@ import pytest
 from harness.datasets import open_dataset
 from harness.experiment import registry, tracking
 
-LEARNED = ("network-shape-intensity", "network-half-contrast-ignore", "network-second-generation")
+LEARNED = ("network-shape-intensity", "network-half-contrast-ignore", "network-declumped", "network-second-generation")
 ROWS = ("classical-half-contrast", "network-shape-intensity-refined-after", *LEARNED)
 
 
