@@ -357,7 +357,7 @@ def _check_source(row: Row, where: str) -> None:
         source = open_source(row.labels, row.settings, row.refine)
     except HarnessError as error:
         raise HarnessError(f"{where}.labels: {error}") from error
-    if row.method == "classical" and source.is_truth:
+    if row.method == "classical" and open_source(row.labels).is_truth:  # also with noise
         raise HarnessError(
             f"{where}.labels: {source.name} labels are what rows are scored against; "
             "a classical row needs a label source that looks at the image"
@@ -387,7 +387,7 @@ def _check_refined(registry: Registry, name: str, where: str) -> None:
     if not parent:
         raise HarnessError(f"{where}: no row is the same without it; add the one whose network predicts")
     try:
-        open_steps(row.refine_prediction, Predicted(parent))
+        open_steps(row.refine_prediction, Predicted())
     except HarnessError as error:
         raise HarnessError(f"{where}: {error}") from error
 
