@@ -38,7 +38,7 @@ ProfileName = Annotated[
     str | None,
     typer.Option(
         "--profile",
-        help="how much work a network row is given: paper, cpu, quick, smoke; quick on synthetic fields, cpu on others",
+        help="how much work a network row is given: paper, cpu, study, quick, smoke; quick on synthetic fields, cpu on others",
     ),
 ]
 Seeds = Annotated[list[int] | None, typer.Option("--seed", min=0, help="may be given several times; 0 when left out")]

@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError
 from harness.core.errors import HarnessError
 from harness.datasets import SPLITS, DataSet
 from harness.experiment import stages
+from harness.experiment.products import expanded
 from harness.experiment.spec import DIGEST, Network, Profile, Spec, Strict, source_of
 from harness.method import tiles
 from harness.network.start import backend
@@ -130,7 +131,7 @@ def load_registry(path: Path | str | None = None) -> Registry:
         Unreadable file, unknown key, impossible value: the line names file, key and what was expected.
     """
     path = Path(path) if path else _packaged("paper.toml")
-    registry = _validated(Registry, _read(path), path)
+    registry = _validated(Registry, expanded(_read(path), str(path)), path)
     for name, row in registry.rows.items():
         _check_source(row, f"{path}: rows.{name}")
     for name in registry.rows:
