@@ -38,7 +38,7 @@ ProfileName = Annotated[
     str | None,
     typer.Option(
         "--profile",
-        help="how much work a network row is given: paper, cpu, quick, smoke; quick on synthetic fields, cpu on others",
+        help="how much work a network row is given: paper, cpu, study, quick, smoke; quick on synthetic fields, cpu on others",
     ),
 ]
 Seeds = Annotated[list[int] | None, typer.Option("--seed", min=0, help="may be given several times; 0 when left out")]
@@ -659,6 +659,32 @@ def triage(
     _show(doubting.fields(found, fields))
     if out:
         console.print(f'correct {out / "labels"}/FIELD.tif in place; labels = "folder:{out / "labels"}" is then a label source')
+
+
+@app.command("errors")
+def errors_of(
+    source: Annotated[str, typer.Argument(help="as a registry has it: cellprofiler:<seeds>/<lines>, consensus or folder:DIR")],
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="a setting of the source that differs; repeatable")
+    ] = None,
+    refine: Annotated[list[str] | None, typer.Option(help="a step that the labels go through; repeatable")] = None,
+    every: Annotated[int, typer.Option(min=1, help="look at one training field of so many")] = 1,
+    dataset: Dataset = "synthetic",
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """How often, and how, labels err on annotated training fields; and the noise that spoils annotation as much."""
+    from harness.apps import errors as erring
+    from harness.datasets import open_dataset
+    from harness.sources import open_source
+
+    labels = open_source(source, _settings(set_ or []), refine or [])
+    found = erring.measure(labels, open_dataset(dataset, data_dir), every)
+    if as_json:
+        print(json.dumps(erring.as_json(found), indent=1))
+        return
+    _show(erring.rows(found), erring.said(found))
+    console.print(escape(erring.as_line(erring.recipe(found))))
 
 
 def _aside(line: str) -> None:

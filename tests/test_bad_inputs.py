@@ -457,6 +457,8 @@ ARGUMENTS = (
     ("budget", "--metric", "beauty"),
     ("budget", "--power", "2"),
     ("triage", "nobody"),
+    ("errors", "nobody"),
+    ("errors", "network:nobody"),
     ("bench", "magic"),
     ("magic",),
     ("--magic",),

@@ -25,7 +25,8 @@ from harness.network import inference
 from harness.scoring.doubt import doubt, measure, missing
 from harness.sources import Folder, open_source
 from harness.sources.controls import CONTROLS
-from harness.sources.refinements import STEPS
+from harness.sources.noise import NOISE
+from harness.sources.refinements import REFINEMENTS
 
 FIELD = synthetic_field(2021, 0)
 IMAGE, NUCLEI = FIELD[0][150:310, 200:392], renumber(FIELD[1][150:310, 200:392])  # 19, of which several touch
@@ -65,8 +66,16 @@ def classical(folder):
 def refinements(folder):
     """Each step by itself after the plain labels."""
     field = Field("a", lambda _: FIELD[0], lambda _: None)
-    for step in STEPS:
-        yield from open_source("cellprofiler:shape/intensity", {}, [step]).label(field)
+    for step in REFINEMENTS:
+        yield from open_source("cellprofiler:shape/intensity", {}, [step.name]).label(field)
+
+
+def noise(folder):
+    """Each step by itself after the annotation, with the mask that takes innocent nuclei as well."""
+    field = Field("a", lambda _: IMAGE, lambda _: NUCLEI)
+    for step in NOISE:
+        settings = {"share": 0.4, "seed": 7, "mask": 2}
+        yield from open_source("manual", {}, [{"step": step.name, **settings}]).label(field)
 
 
 def folder(folder):
@@ -139,6 +148,7 @@ STAGES = {
     "datasets": (datasets, 1, "266b7b55240380df"),
     "classical": (classical, 1, "aed427048d3dbef0"),
     "refinements": (refinements, 2, "3272d83af8acfbdc"),
+    "noise": (noise, 1, "c76772a04e445216"),
     "controls": (controls, 1, "2a49ff386c2ff0ca"),
     "folder": (folder, 1, "05b4710739750890"),
     "classmap": (classmap, 1, "1284b83c80fdba1d"),

@@ -18,7 +18,8 @@ from harness.method.postprocess import nuclei_from_class_map
 from harness.network.start import load_backend
 from harness.scoring.doubt import sharpness
 from harness.sources.predicted import Predicted, refine
-from harness.sources.refinements import Refined, Step, described, open_steps
+from harness.sources.refinements import Refined, described, open_steps
+from harness.sources.steps import Step
 
 STAGES = ("tiles", "windows", "postprocess", "doubt")
 THREADS = 2  # images in work: one is read, post-processed and written while the network computes another

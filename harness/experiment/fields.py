@@ -17,7 +17,7 @@ from harness.method.classmap import class_map, training_map
 from harness.scoring import evaluation
 from harness.sources import LabelSource
 from harness.sources.predicted import refine
-from harness.sources.refinements import Step
+from harness.sources.steps import Step
 
 
 def labels_of(dataset: DataSet, source: LabelSource, name: str) -> tuple[np.ndarray, np.ndarray]:
@@ -41,7 +41,7 @@ def refined(dataset: DataSet, name: str, steps: Sequence[Step], predictions: Pat
     ----------
     dataset : harness.datasets.DataSet
     name : str
-    steps : sequence of harness.sources.refinements.Step
+    steps : sequence of harness.sources.steps.Step
     predictions : Path
         Folder `nuclei` of the network's run.
     side : int

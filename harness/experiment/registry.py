@@ -14,6 +14,7 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError
 from harness.core.errors import HarnessError
 from harness.datasets import SPLITS, DataSet
 from harness.experiment import stages
+from harness.experiment.products import expanded
 from harness.experiment.spec import DIGEST, Network, Profile, Spec, Strict, source_of
 from harness.method import tiles
 from harness.network.start import backend
@@ -130,7 +131,7 @@ def load_registry(path: Path | str | None = None) -> Registry:
         Unreadable file, unknown key, impossible value: the line names file, key and what was expected.
     """
     path = Path(path) if path else _packaged("paper.toml")
-    registry = _validated(Registry, _read(path), path)
+    registry = _validated(Registry, expanded(_read(path), str(path)), path)
     for name, row in registry.rows.items():
         _check_source(row, f"{path}: rows.{name}")
     for name in registry.rows:
@@ -357,7 +358,7 @@ def _check_source(row: Row, where: str) -> None:
         source = open_source(row.labels, row.settings, row.refine)
     except HarnessError as error:
         raise HarnessError(f"{where}.labels: {error}") from error
-    if row.method == "classical" and source.is_truth:
+    if row.method == "classical" and open_source(row.labels).is_truth:  # also with noise
         raise HarnessError(
             f"{where}.labels: {source.name} labels are what rows are scored against; "
             "a classical row needs a label source that looks at the image"
@@ -387,7 +388,7 @@ def _check_refined(registry: Registry, name: str, where: str) -> None:
     if not parent:
         raise HarnessError(f"{where}: no row is the same without it; add the one whose network predicts")
     try:
-        open_steps(row.refine_prediction, Predicted(parent))
+        open_steps(row.refine_prediction, Predicted())
     except HarnessError as error:
         raise HarnessError(f"{where}: {error}") from error
 

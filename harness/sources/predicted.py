@@ -9,7 +9,7 @@ import numpy as np
 from harness.core.errors import HarnessError
 from harness.datasets import Field
 from harness.sources.base import LabelSource, nothing_ignored
-from harness.sources.refinements import Step
+from harness.sources.steps import Step
 
 
 @dataclass(frozen=True)

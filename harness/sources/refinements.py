@@ -1,13 +1,13 @@
 """Steps that refine the labels of any source, from the image alone: `refine = [...]` of a row, `--refine` of `harness label`.
 
 A step takes labels and ignore mask as the source, or the step before, made them, and gives both. A new one is a frozen
-dataclass here whose fields are its settings, and its line in `STEPS`.
+dataclass here whose fields are its settings, and its place in `REFINEMENTS`. Those that make labels worse stand in `noise`.
 """
 
-from abc import ABC, abstractmethod
+from abc import ABC
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from skimage.measure import regionprops
@@ -17,38 +17,9 @@ from harness.core.label_images import renumber
 from harness.datasets import DataSet, Field
 from harness.sources.base import LabelSource
 from harness.sources.declumping import recut
+from harness.sources.noise import NOISE
 from harness.sources.outlines import outlines_at
-
-
-@dataclass(frozen=True)
-class Step(ABC):
-    """What is done to labels."""
-
-    name: ClassVar[str]
-
-    def unfit(self, source: LabelSource) -> str | None:
-        """Why the step cannot refine the labels of a source, in words; None where it can."""
-        return None
-
-    @abstractmethod
-    def apply(self, source: LabelSource, field: Field, labels: np.ndarray, ignore: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Refine the labels of a field.
-
-        Parameters
-        ----------
-        source : LabelSource
-            That made the labels at first.
-        field : harness.datasets.Field
-            Only its image is looked at.
-        labels : (H, W) int32 ndarray
-        ignore : (H, W) bool ndarray
-
-        Returns
-        -------
-        labels : (H, W) int32 ndarray
-            The same nuclei under the same ids, as far as they are still there.
-        ignore : (H, W) bool ndarray
-        """
+from harness.sources.steps import Step
 
 
 @dataclass(frozen=True)
@@ -165,9 +136,8 @@ class IgnoreConcave(Step):
         return labels, ignore | np.isin(labels, concave)
 
 
-STEPS: dict[str, type[Step]] = {
-    step.name: step for step in (HalfContrast, RestoreClumps, Declump, IgnoreDiscarded, IgnoreConcave)
-}
+REFINEMENTS: tuple[type[Step], ...] = (HalfContrast, RestoreClumps, Declump, IgnoreDiscarded, IgnoreConcave)
+STEPS: dict[str, type[Step]] = {step.name: step for step in (*REFINEMENTS, *NOISE)}
 
 
 def open_step(wanted: str | dict[str, Any]) -> Step:
@@ -237,8 +207,8 @@ class Refined(LabelSource):
 
     @property
     def stages(self) -> tuple[str, ...]:  # type: ignore[override]  # a class' constant elsewhere
-        """Those of the source, and the refinements."""
-        return (*self._of.stages, "refinements")
+        """Those of the source, and those of the steps."""
+        return (*self._of.stages, *dict.fromkeys(step.stage for step in self.steps))
 
     @property
     def from_images(self) -> bool:  # type: ignore[override]
@@ -247,8 +217,8 @@ class Refined(LabelSource):
 
     @property
     def is_truth(self) -> bool:  # type: ignore[override]
-        """As the source: a refined annotation is one."""
-        return self._of.is_truth
+        """As the source, a refined annotation is one; with noise it is none any more."""
+        return self._of.is_truth and not any(isinstance(step, NOISE) for step in self.steps)
 
     @property
     def needed(self) -> str:

@@ -241,7 +241,7 @@ def test_what_rows_are_called_is_no_part_of_a_training_and_the_seed_is(book):
         (f"[rows.a]\n{PLAIN}refine_prediction = ['half-contrast']\n", "rows.a.refine_prediction: no row is the same without it"),
         (
             f"[rows.b]\n{PLAIN}[rows.a]\n{PLAIN}refine_prediction = ['ignore-discarded']\n",
-            "rows.a.refine_prediction: refinement ignore-discarded: network:b has no size filter",
+            "rows.a.refine_prediction: refinement ignore-discarded: network has no size filter",
         ),
         (f"[rows.b]\n{PLAIN}[rows.a]\n{PLAIN}refine_prediction = ['sharpen']\n", "rows.a.refine_prediction: unknown refinement"),
     ],
