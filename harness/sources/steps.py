@@ -37,6 +37,6 @@ class Step(ABC):
         Returns
         -------
         labels : (H, W) int32 ndarray
-            The same nuclei under the same ids, as far as they are still there.
+            Under the same ids, where a step does not say otherwise.
         ignore : (H, W) bool ndarray
         """
