@@ -37,6 +37,7 @@ metrics = ["jaccard"]
 """
 
 
+@pytest.mark.integration
 def test_without_masks_to_learn_from_every_row_but_the_manual_one_still_trains(harness, fields, tmp_path):
     """The paper's point: training needs no annotation."""
     folder, file = tmp_path / "unannotated", tmp_path / "three.toml"

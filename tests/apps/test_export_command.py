@@ -23,6 +23,7 @@ def test_a_folder_of_label_images_keeps_its_ids_and_its_tree(harness, tmp_path):
             np.testing.assert_array_equal(read(exports.path_of(tmp_path / "out" / place, name), labels.shape), labels)
 
 
+@pytest.mark.integration
 @pytest.mark.parametrize(("row", "kind"), [("network-consensus", "nuclei"), ("classical-shape-intensity", "labels")])
 def test_the_predictions_of_a_run(in_finished, tmp_path, row, kind):
     run = next(run for run in tracking.runs() if run.row == row)

@@ -66,6 +66,7 @@ def test_labels_that_may_be_corrected_are_not_overwritten(in_lab, tmp_path):
     assert code == 2 and "may hold corrected labels" in err
 
 
+@pytest.mark.integration
 def test_pixels_a_source_knows_nothing_about_go_along(harness, lab, tmp_path):
     registry = tmp_path / "own.toml"
     registry.write_text(

@@ -45,6 +45,7 @@ def test_a_data_folder_may_be_renamed(former, tmp_path):
     assert code == 0 and "done before" in out, err
 
 
+@pytest.mark.integration
 def test_another_loss_is_run_anew(former, tmp_path):
     tiny = tmp_path / "tiny.toml"
     tiny.write_text(tiny.read_text().replace('loss = "dice"\n', ""))

@@ -44,6 +44,7 @@ def reported(harness, fields, tmp_path):
     return tmp_path / "report", out
 
 
+@pytest.mark.integration
 def test_controls_and_ceiling_stand_beside_the_rows_and_are_scored_once(harness, fields, reported):
     folder, _ = reported
     metrics = {run["row"]: run["metrics"] for run in json.loads((folder / "results.json").read_text())["runs"]}
