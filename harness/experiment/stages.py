@@ -9,7 +9,7 @@ from collections.abc import Iterable
 VERSIONS = {
     "datasets": 1,  # how files become images and nuclei
     "classical": 1,  # IdentifyPrimaryObjects and the consensus
-    "refinements": 2,  # steps after a label source
+    "refinements": 3,  # steps after a label source
     "noise": 1,  # steps that make labels worse
     "folder": 1,  # label images of other tools
     "controls": 1,  # the annotation, spoilt in a known way

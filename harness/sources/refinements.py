@@ -71,8 +71,10 @@ class IgnoreDiscarded(_OfDiscarded):
     name = "ignore-discarded"
 
     def apply(self, source: LabelSource, field: Field, labels: np.ndarray, ignore: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """See `Step.apply`."""
-        return labels, ignore | ((self._everything(source, field) > 0) & (labels == 0))
+        """See `Step.apply`; the rim by which an outline was moved inwards is background, since its nucleus was kept."""
+        everything = self._everything(source, field)
+        discarded = ~np.isin(everything, everything[labels > 0])
+        return labels, ignore | (discarded & (everything > 0) & (labels == 0))
 
 
 @dataclass(frozen=True)

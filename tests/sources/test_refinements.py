@@ -188,6 +188,17 @@ def test_what_was_thrown_away_as_too_large_comes_back():
     assert plain.max() == 0 and (restored > 0).sum() > 0.9 * large.sum() and not ignore.any()
 
 
+def test_the_rim_that_a_nucleus_loses_is_background_and_not_ignored():
+    """Else nothing tells a network where the outline is."""
+    kept, small = disc(40, 30, 12), disc(40, 75, 3)
+    image = (blurred(kept | small) * 10).astype(np.uint16)
+    field = Field("two", lambda name: image, no_masks)
+    plain, _ = open_source(SOURCE).label(field)
+    labels, ignore = open_source(SOURCE, {}, ["half-contrast", "ignore-discarded"]).label(field)
+    rim = (plain > 0) & (labels == 0)
+    assert rim.sum() > 10 and not ignore[rim].any() and ignore[small].all() and not ignore[:, :60].any()
+
+
 def test_a_nucleus_that_is_not_convex_is_ignored_and_stays():
     bent = (disc(40, 30, 14) & ~disc(40, 38, 12)) | (disc(40, 75, 10))
     labels = ndimage.label(bent)[0].astype(np.int32)
