@@ -29,7 +29,6 @@ ID_RULE = "an id has letters, digits, '-', '_' and '.', begins with a letter or 
 Id = Annotated[str, StringConstraints(pattern=r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,63}\z")]
 Title = Annotated[str, StringConstraints(pattern=r"\A[^\p{Cc}]{1,200}\z")]  # one line of words
 Steps = list[str | dict[str, str | float | int]]
-EXTERNAL = "external"  # method of rows that are scored and not run, and the profile of them all
 EXTERNAL, CEILING, CONTROL = "external", "ceiling", "control"  # methods of rows that are scored and not run
 SCORED = (EXTERNAL, CEILING, CONTROL)  # their profile is EXTERNAL
 
