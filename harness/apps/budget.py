@@ -24,6 +24,7 @@ from harness.scoring.pilot import Estimate, Part
 WORDS = ("row", "other", "why not")  # columns of text
 SCORES = ("value", "95 %", "without control", "fields needed", "without control ", "more", "nuclei to draw")
 COUNTS = ("fields", "fields_alone", "fields_low", "fields_high", "more", "nuclei")  # a whole number or nothing
+NARROW = 20  # annotated fields up to which differences of networks were seen to cover 88 to 95 %, see docs/afternoon.md
 DIFFERENCES = ("difference", "95 %", "could show", "fields needed", "between", "more", "nuclei to draw")
 
 
@@ -46,6 +47,8 @@ class Budget(NamedTuple):
         the ends of its interval), more, nuclei, refused.
     next : DataFrame
         field, nuclei: which to annotate next, and about how many nuclei it holds.
+    narrow : list of str
+        Networks and other tools whose differences have intervals that may be too narrow, since the pilot is small.
     """
 
     metric: str
@@ -55,6 +58,7 @@ class Budget(NamedTuple):
     rows: pd.DataFrame
     pairs: pd.DataFrame
     next: pd.DataFrame
+    narrow: list[str]
 
 
 class _Pilot(NamedTuple):
@@ -115,7 +119,8 @@ def plan(
     per_row = [{"row": row} | _row(given, row, half) for row in chosen]
     per_pair = [{"row": row, "other": other} | _pair(given, row, other, power) for row, other in combinations(chosen, 2)]
     others = len(given.names) - given.annotated
-    return Budget(metric, given.annotated, others, apart, _table(per_row), _table(per_pair), _next(dataset, given, count))
+    narrow = [row for row in chosen if per_pair and given.annotated <= NARROW and results[row].row.method != "classical"]
+    return Budget(metric, given.annotated, others, apart, _table(per_row), _table(per_pair), _next(dataset, given, count), narrow)
 
 
 def _table(lines):
@@ -300,6 +305,11 @@ def to_do(found: Budget) -> list[str]:
     """Which fields to look at and to annotate next, in words."""
     fields = ", ".join(f"{code(line.field)} (about {line.nuclei} nuclei)" for line in found.next.itertuples())
     lines = [f"Annotate next: {fields}." if fields else "No field without annotation is left to choose from."]
+    if found.narrow:
+        lines.append(
+            f"Read differences from {', '.join(map(code, found.narrow))} as too narrow: a network may fail on a field as no other row does, "
+            f"and few pilots of {NARROW} fields or fewer hold that field. In simulations 88 % of such intervals held the truth at worst."
+        )
     if found.apart:
         lines.append(
             "The sources hardly agree on these fields, as on blank or blurred ones; look at them, the numbers are without them: "

@@ -70,6 +70,21 @@ def test_no_mask_is_looked_at(in_lab, lab, lab_store):
     assert len(pairs) == 6 and set(nuclei["row"]) == set(FOUR)
 
 
+def test_differences_of_networks_come_with_a_warning(in_lab, lab):
+    """A classical row stands in as a network: what is warned of is the kind of row and the size of the pilot."""
+    from harness.apps.budget import plan, to_do
+    from harness.experiment.session import connect, prepare
+
+    session = connect(prepare(str(lab)))
+    results = session.results()
+    given = results[FOUR[0]]
+    learned = results | {FOUR[0]: given._replace(row=given.row.model_copy(update={"method": "network"}))}
+    found = plan(session.dataset, learned, list(FOUR), "f1_50", print)
+    assert found.narrow == [FOUR[0]] and any(f"`{FOUR[0]}` as too narrow" in line for line in to_do(found))
+    assert not plan(session.dataset, results, list(FOUR), "f1_50", print).narrow
+    assert not plan(session.dataset, learned, [FOUR[0]], "f1_50", print).narrow  # no difference, nothing to warn of
+
+
 def test_a_single_source_has_no_control_and_says_so(harness, lab):
     assert harness("run", FOUR[0], "--dataset", lab)[0] == 0
     code, out, _ = harness("budget", "--dataset", lab)
