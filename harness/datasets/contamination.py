@@ -70,8 +70,13 @@ def of_test(found: Iterable[Shared]) -> list[Shared]:
     return [each for each in found if "test" in (each.split, each.where)]
 
 
+def learned(dataset: DataSet, other: DataSet) -> list[Shared]:
+    """The test fields of a data set that networks of another one have learned or been chosen from."""
+    return [each for each in against(dataset, other) if each.split == "test" and each.where != f"{other.name}/test"]
+
+
 def said(found: Sequence[Shared]) -> str:
-    """What `of_test` found, in words for a mark on a run."""
+    """What `of_test` and `learned` found, in words for a mark on a run."""
     fields = {each.field if each.split == "test" else each.other for each in found}
     return f"of the test fields, {len(fields)} stand in training or validation, too"
 
@@ -82,12 +87,12 @@ def check(dataset: DataSet, found: Sequence[Shared], allowed: bool = False) -> N
     Raises
     ------
     HarnessError
-        A test field is in training or validation, too.
+        A test field is in training or validation, too, or in those of the data set that was learned from.
     """
     if found and not allowed:
         raise HarnessError(
             f"{dataset.name}: the test split is contaminated: {found[0]} show the same place ({len(found)} such pairs; "
-            "harness data lists all); take them out of a split list, or give --allow-contaminated, which marks the runs"
+            "harness data lists all, those of another data set with --against); take them out of a split list, or give --allow-contaminated, which marks the runs"
         )
 
 

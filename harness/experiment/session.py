@@ -88,7 +88,7 @@ class Session:
         from harness.experiment import runner, tracking
 
         specs = self._transferred(learned_on, rows, seeds) if learned_on else self.specs(rows, seeds)
-        found = self._contamination(say)
+        found = self._contamination(say, learned_on)
         contamination.check(self.dataset, found, contaminated)
         if learned_on:
             yield from learned_on.run(rows, seeds, say, workers, scheduler, contaminated=contaminated)
@@ -108,9 +108,10 @@ class Session:
                 raise HarnessError(f"{spec.row}: trains no network; run it without --learned-on")
         return [spec.scored_on(self.dataset, tile_of(self.registry, self.dataset)) for spec in specs]
 
-    def _contamination(self, say: Callable) -> list[contamination.Shared]:
+    def _contamination(self, say: Callable, learned_on: "Session | None") -> list[contamination.Shared]:
         """The pairs that contaminate the test split; those and all others that should be known are said."""
-        found = contamination.within(self.dataset)
+        elsewhere = contamination.learned(self.dataset, learned_on.dataset) if learned_on else []
+        found = [*contamination.within(self.dataset), *elsewhere]
         for each in (*found, *contamination.known(self.dataset)):
             say(self.dataset.name, f"{each} show the same place")
         return contamination.of_test(found)

@@ -90,6 +90,15 @@ def test_another_data_set_is_looked_through(harness, fields, spoilt):
     assert json.loads(harness("data", "--dataset", fields, "--json")[1])["shared"] == []
 
 
+def test_what_a_network_learned_elsewhere_contaminates_too(harness, fields, spoilt):
+    folder, name = spoilt
+    (found,) = contamination.learned(open_dataset(str(fields)), open_dataset(str(folder)))
+    assert (found.field, found.split, found.other, found.where) == (name, "test", "copy", "spoilt/training")
+    asked = ("run", "network-manual", "--dataset", fields, "--learned-on", folder, "--profile", "smoke")
+    code, _, err = harness(*asked)
+    assert code == 2 and f"contaminated: {name} (test) and copy (spoilt/training)" in err and err.count("\n") == 1
+
+
 def test_a_test_field_of_bbbc039_is_known_wherever_it_stands(fields, tmp_path, monkeypatch):
     """Rebuilt from the fingerprint that travels with the package: spots where it has them."""
     with np.load(contamination.resources.files("harness.datasets") / contamination.KNOWN) as arrays:
