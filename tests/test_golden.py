@@ -20,7 +20,6 @@ from harness.datasets.synthetic import synthetic_field
 from harness.experiment.stages import VERSIONS
 from harness.method import tiles
 from harness.method.classmap import class_map, training_map
-from harness.method.clumps import clumped
 from harness.method.postprocess import nuclei_from_class_map
 from harness.network import inference
 from harness.scoring.doubt import doubt, measure, missing
@@ -92,11 +91,6 @@ def classmap(folder):
     yield training_map(NUCLEI, NUCLEI == 2)
 
 
-def clumps(folder):
-    """A field with neighbours for half of its nuclei."""
-    yield from clumped(*FIELD, np.zeros(FIELD[1].shape, bool), 0.5, np.random.default_rng(0))
-
-
 def method_tiles(folder):
     """Tiles as they are cut, normalised and put together."""
     cut = tiles.cut(IMAGE, 96)
@@ -158,7 +152,6 @@ STAGES = {
     "controls": (controls, 1, "2a49ff386c2ff0ca"),
     "folder": (folder, 1, "05b4710739750890"),
     "classmap": (classmap, 1, "1284b83c80fdba1d"),
-    "clumps": (clumps, 1, "9157c4838cc71489"),
     "tiles": (method_tiles, 1, "cfefb9acf4c9b74e"),
     "windows": (windows, 1, "71dc6d8446e245da"),
     "network.inference": (network_inference, 1, "7cc317e503344e23"),

@@ -14,7 +14,6 @@ from harness.core.errors import HarnessError
 from harness.datasets import DataSet
 from harness.method import tiles
 from harness.method.classmap import class_map, training_map
-from harness.method.clumps import clumped
 from harness.scoring import evaluation
 from harness.sources import LabelSource
 from harness.sources.predicted import refine
@@ -32,22 +31,7 @@ def labels_of(dataset: DataSet, source: LabelSource, name: str) -> tuple[np.ndar
 def tiles_of(dataset: DataSet, source: LabelSource, side: int, name: str) -> tuple[np.ndarray, np.ndarray]:
     """Tiles of a field, `side` px wide, and their class maps for training: two (N, S, S) arrays."""
     labels, ignore = labels_of(dataset, source, name)
-    return _tiles(side, dataset.read_image(name), labels, ignore)
-
-
-def clumped_tiles_of(
-    dataset: DataSet, source: LabelSource, side: int, share: float, seed: int, name: str
-) -> tuple[np.ndarray, np.ndarray]:
-    """The tiles of a field, and as many again with more clumps in them, see `harness.method.clumps`; the seed is the run's."""
-    (labels, ignore), image = labels_of(dataset, source, name), dataset.read_image(name)
-    rng = np.random.default_rng([seed, *name.encode()])  # whatever the order of the fields
-    more, with_more = clumped(image, labels, ignore, share, rng)
-    images, class_maps = zip(_tiles(side, image, labels, ignore), _tiles(side, more, with_more, ignore), strict=True)
-    return np.concatenate(images), np.concatenate(class_maps)
-
-
-def _tiles(side, image, labels, ignore):
-    return tiles.cut(image, side), tiles.cut(training_map(labels, ignore), side)
+    return tiles.cut(dataset.read_image(name), side), tiles.cut(training_map(labels, ignore), side)
 
 
 def refined(dataset: DataSet, name: str, steps: Sequence[Step], predictions: Path, side: int) -> evaluation.Prediction:

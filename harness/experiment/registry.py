@@ -44,7 +44,6 @@ class Row(Strict):
     refine_prediction: Steps = Field(default_factory=list)
     network: Network | None = None
     loss: Literal["log-dice", "dice"] = "log-dice"
-    clumps: float = Field(0, ge=0, le=1)  # of the nuclei, how many get a copy of another beside them, in tiles learned from besides
 
     @property
     def source(self) -> LabelSource:
@@ -195,7 +194,7 @@ def resolve(registry: Registry, row: str, profile: str, dataset: DataSet, seed: 
     profile = EXTERNAL if entry.method in SCORED else profile
     source = entry.source
     used = source.stages + stages.SCORING + (stages.TRAINING + stages.PREDICTION) * learns
-    used += ("refinements",) * bool(entry.refine_prediction) + stages.CLUMPS * bool(learns and entry.clumps)
+    used += ("refinements",) * bool(entry.refine_prediction)
     return Spec(
         row=row,
         title=entry.title,
@@ -208,7 +207,6 @@ def resolve(registry: Registry, row: str, profile: str, dataset: DataSet, seed: 
         tile=tile_of(registry, dataset),
         network=(entry.network or registry.network) if learns else None,
         loss=entry.loss if learns else None,
-        clumps=entry.clumps if learns else 0,
         backend=backend() if learns else None,
         profile=profile,
         schedule=schedule if learns else None,
@@ -229,7 +227,7 @@ def parent_of(registry: Registry, row: str) -> str | None:
 
 
 def _learns_what(registry, row):
-    return row.method, row.source, row.network or registry.network, row.loss, row.clumps
+    return row.method, row.source, row.network or registry.network, row.loss
 
 
 def lineage(registry: Registry, row: str) -> list[str]:

@@ -238,7 +238,7 @@ def _learn(spec, dataset, timings, say):
     say(f"computing on the {_device()} ({spec.backend}, {spec.schedule.precision}, {spec.schedule.threads} threads)")
     with _timed(timings, "labels"):
         source = generations.labels_of(spec, dataset, STATES, say)
-        training, validation = labelled_tiles(dataset, source, spec)
+        training, validation = (labelled_tiles(dataset, split, source, spec.tile) for split in ("training", "validation"))
     model, history, best = _train(spec, training, validation, say)
     timings |= _training_times(history, spec.schedule.steps_per_epoch)
     tracking.log_model(model, spec, dataset.read_image(dataset.splits["test"][0]), best["val_loss"])
@@ -294,16 +294,11 @@ def _device() -> str:
     return device()
 
 
-def labelled_tiles(dataset: DataSet, source: LabelSource, spec: Spec) -> tuple["TileSet", "TileSet"]:
-    """Tiles to learn from and to validate on, with the class maps that a label source gives them: two `TileSet`."""
-    plain = partial(fields.tiles_of, dataset, source, spec.tile)
-    clumped = partial(fields.clumped_tiles_of, dataset, source, spec.tile, spec.clumps, spec.seed)
-    return _over_split(clumped if spec.clumps else plain, dataset, "training"), _over_split(plain, dataset, "validation")
-
-
-def _over_split(make, dataset, split):
+def labelled_tiles(dataset: DataSet, split: str, source: LabelSource, side: int) -> "TileSet":
+    """Tiles of a split with the class maps that a label source gives them; a `TileSet`."""
     from harness.network.training import TileSet
 
+    make = partial(fields.tiles_of, dataset, source, side)
     images, class_maps = zip(*over_fields(make, dataset.splits[split]), strict=True)
     return TileSet(np.concatenate(images), np.concatenate(class_maps))
 

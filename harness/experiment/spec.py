@@ -20,7 +20,6 @@ IMPLIED: dict[str, tuple] = {
     "refine_prediction": ([],),
     "parent": (None,),
     "tile": (tiles.SIZE,),
-    "clumps": (0,),
 }
 
 DIGEST = "digest"  # among a spec's settings: of what its labels are made of besides the data set
@@ -78,7 +77,6 @@ class Spec(Strict):
     tile: int = tiles.SIZE
     network: Network | None
     loss: str | None = None
-    clumps: float = 0
     backend: str | None = None
     profile: str
     schedule: Profile | None
@@ -141,7 +139,7 @@ class Spec(Strict):
         return self._digests(versions, ("row", "profile", *(() if self.network else ("seed",))))
 
     def _versions_of(self, used: tuple[str, ...]) -> dict[str, int]:
-        return {stage: version for stage, version in self.versions.items() if stage in (*self.source.stages, *stages.CLUMPS, *used)}
+        return {stage: version for stage, version in self.versions.items() if stage in (*self.source.stages, *used)}
 
     def _digests(self, versions: dict[str, int], left_out: tuple[str, ...]) -> tuple[str, ...]:
         content = self.model_dump(exclude={"title", "parent", "learned_on", *left_out})

@@ -15,7 +15,6 @@ VERSIONS = {
     "controls": 1,  # the annotation, spoilt in a known way
     "classmap": 1,
     "tiles": 1,
-    "clumps": 1,  # nuclei copied beside others
     "network": 1,  # what decides the trained weights: U-Net, losses, order, optimiser
     "network.inference": 1,
     "windows": 1,  # of no run: what `segment` shows the network, and how precisely it computes
@@ -31,7 +30,6 @@ VERSIONS = {
 NAMED_LATER = {"datasets": 1, "folder": 1, "objects": 1, "boundaries": 1}
 
 TRAINING = ("datasets", "classmap", "tiles", "network")
-CLUMPS = ("clumps",)  # of rows that ask for it
 PREDICTION = ("network.inference",)
 NUCLEI = (*PREDICTION, "postprocess")  # of a trained network, on any field
 SCORING = ("datasets", "classmap", "tiles", "postprocess", "metrics", "objects", "boundaries", "evaluation")

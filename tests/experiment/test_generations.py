@@ -48,7 +48,7 @@ def trained(monkeypatch):
     for name, stand_in in {
         "load_backend": lambda threads: None,
         "_device": lambda: "CPU",
-        "labelled_tiles": lambda dataset, source, spec: (sources.append(source), None),
+        "labelled_tiles": lambda dataset, split, source, side: sources.append(source),
         "_train": lambda *_: (Bright(), [], {"epoch": 1, "val_loss": 0.5}),
     }.items():
         monkeypatch.setattr(runner, name, stand_in)
@@ -165,7 +165,7 @@ def test_a_refined_prediction_is_scored_as_the_class_map_of_the_refined_nuclei(a
         nuclei = imread(tracking.artifact(refined, f"predictions/nuclei/{name}.png"))
         np.testing.assert_array_equal(nuclei, nuclei_from_class_map(classes))
     assert refined.metrics["dice_nuclei"] != plain.metrics["dice_nuclei"]
-    assert "best_epoch" not in refined.metrics and len(trained) == 1  # the first row
+    assert "best_epoch" not in refined.metrics and len(trained) == 2  # the splits of the first row
 
 
 # ---- identity
