@@ -92,7 +92,8 @@ def check(dataset: DataSet, found: Sequence[Shared], allowed: bool = False) -> N
     if found and not allowed:
         raise HarnessError(
             f"{dataset.name}: the test split is contaminated: {found[0]} show the same place ({len(found)} such pairs; "
-            "harness data lists all, those of another data set with --against); take them out of a split list, or give --allow-contaminated, which marks the runs"
+            "harness data lists all, those of another data set with --against); take them out of a split list, or give "
+            "--allow-contaminated, which marks the runs"
         )
 
 
