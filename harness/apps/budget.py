@@ -307,9 +307,9 @@ def to_do(found: Budget) -> list[str]:
     lines = [f"Annotate next: {fields}." if fields else "No field without annotation is left to choose from."]
     if found.narrow:
         lines.append(
-            f"Read differences from {', '.join(map(code, found.narrow))} as too narrow: a network may fail on a field as no other "
-            f"row does, and few pilots of {NARROW} fields or fewer hold that field. In simulations 88 % of such intervals held "
-            "the truth at worst."
+            f"Read differences from {', '.join(map(code, found.narrow))} as too narrow: a network may fail on a field as no "
+            f"other row does, and few pilots of {NARROW} fields or fewer hold that field. In simulations 88 % of such intervals "
+            "held the truth at worst."
         )
     if found.apart:
         lines.append(
