@@ -24,8 +24,8 @@ from harness.scoring.pilot import Estimate, Part
 WORDS = ("row", "other", "why not")  # columns of text
 SCORES = ("value", "95 %", "without control", "fields needed", "without control ", "more", "nuclei to draw")
 COUNTS = ("fields", "fields_alone", "fields_low", "fields_high", "more", "nuclei")  # a whole number or nothing
-NARROW = 20  # annotated fields up to which differences of networks were seen to cover 88 to 95 %, see docs/afternoon.md
 DIFFERENCES = ("difference", "95 %", "could show", "fields needed", "between", "more", "nuclei to draw")
+NARROW = 20  # annotated fields up to which differences of networks were seen to be covered too rarely, docs/afternoon.md
 
 
 class Budget(NamedTuple):

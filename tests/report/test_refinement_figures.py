@@ -102,5 +102,6 @@ def test_generations_are_numbered_and_what_learned_from_the_annotation_is_a_line
     dice, *_, f1 = figure.axes
     assert [label.get_text() for label in dice.get_xticklabels()] == ["labels", "1", "2"]
     assert [0.9, 0.9] in [list(line.get_ydata()) for line in dice.lines]
+    assert sum(line.get_linestyle() == "--" for line in dice.lines) == 1  # none of the same network's refined prediction
     assert [list(line.get_xdata()) for line in dice.lines if line.get_marker() in style.MARKERS[:2]] == [[1, 2], [0, 1, 2]]
     assert not f1.containers  # nothing is known of it

@@ -156,13 +156,14 @@ def _back(rows, name) -> Iterator[str]:
 
 
 def generations(chains: list[list[str]], content: Content) -> Figure:
-    """Scores along each chain with their intervals, and as a line what the row comes to that learned from the annotation."""
+    """Scores along each chain with their intervals, and as a line what the network comes to that learned from the annotation."""
+    references = [result.name for result in content.done if _is_line(content, result.name)]
     figure = Figure(figsize=(3.2 * len(SHOWN), 3.6), layout="constrained")
     last = max(_first(chain, content) + len(chain) for chain in chains)
     for metric, axis in zip(SHOWN, figure.subplots(1, len(SHOWN)), strict=True):
         for at, chain in enumerate(chains):
             _along(axis, chain, metric, content, at)
-        for row in (result.name for result in content.done if is_reference(content.results, result.name)):
+        for row in references:
             if (row, metric) in content.boot:
                 axis.axhline(content.boot[row, metric][0], color=BLACK, linewidth=0.9, linestyle="--")
         axis.set_xticks(range(last), ["labels", *map(str, range(1, last))])
@@ -175,6 +176,11 @@ def generations(chains: list[list[str]], content: Content) -> Figure:
         lines = [Line2D([], [], label=content.titles[chain[-1]], **_style(at)) for at, chain in enumerate(chains)]
         legend_below(figure, lines)
     return figure
+
+
+def _is_line(content, name):
+    """As chains hold predictions as they are, so do the lines: a refined one is another row of the same network."""
+    return is_reference(content.results, name) and not content.results[name].row.refine_prediction
 
 
 def _style(number):
