@@ -48,8 +48,19 @@ def on_gpu() -> bool:
 def device() -> str:
     """What this process computes on, in words."""
     devices = keras.distribution.list_devices()
-    name = "GPU" if on_gpu() else "CPU"
-    return f"{len(devices)} {name}s" if len(devices) > 1 else name
+    name = f"GPU ({_model_of_gpu()})" if on_gpu() else "CPU"
+    return f"{len(devices)} x {name}" if len(devices) > 1 else name
+
+
+def _model_of_gpu() -> str:
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.devices()[0].device_kind
+    import tensorflow
+
+    first = tensorflow.config.list_physical_devices("GPU")[0]
+    return tensorflow.config.experimental.get_device_details(first).get("device_name", "of unknown model")
 
 
 def share_batches(batch: int) -> None:

@@ -57,6 +57,29 @@ def save(folder: Path, network: keras.Model, optimiser: keras.Optimizer, history
             shutil.rmtree(old)
 
 
+def finished(folder: Path, epochs: int) -> list[dict]:
+    """History of a training that has ended, for which the weights of its best epoch are all that is needed.
+
+    Parameters
+    ----------
+    folder : Path
+        Of the training.
+    epochs : int
+        How many it has.
+
+    Returns
+    -------
+    list of dict
+        Empty where it goes on, or where what is needed is damaged.
+    """
+    try:
+        history = json.loads((_epoch(folder, epochs) / "history.json").read_text())
+        _read(best_weights(folder, history))
+    except DAMAGE:
+        return []
+    return history
+
+
 def restore(folder: Path, network: keras.Model, optimiser: keras.Optimizer, say: Callable[[str], object]) -> list[dict]:
     """Load the last state that is whole and whose best epoch is whole; others are set aside.
 

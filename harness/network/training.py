@@ -98,7 +98,8 @@ def train(
         With the weights of the best epoch; for prediction, without optimiser and loss.
     history : list of dict
         Per epoch: epoch, loss, val_loss (both with the L2 terms, as Keras reports them), learning_rate, and
-        seconds of the epoch: on the wall, of its training steps alone, of processor time, of other processes' meanwhile.
+        seconds of the epoch: on the wall, of its training steps alone, of processor time, of other processes' meanwhile;
+        and the device it was computed on.
 
     Raises
     ------
@@ -112,7 +113,7 @@ def train(
     backend.share_batches(schedule.batch)
     with states.claimed(folder):
         model, optimiser = prepared(schedule, network, seed, size=training.images.shape[1])
-        history = states.restore(folder, model, optimiser, say)
+        history = states.finished(folder, schedule.epochs) or states.restore(folder, model, optimiser, say)
         if len(history) < schedule.epochs:
             keeper = _Keeper(folder, model, schedule, history, on_epoch, on_step)
             _fit(model, optimiser, training, validation, schedule, seed, loss, keeper)
@@ -328,6 +329,7 @@ class _Keeper(keras.callbacks.Callback):
             "train_seconds": round(self.trained, 3),  # without validation
             "cpu_seconds": spent.cpu,
             "other_seconds": spent.others,
+            "device": backend.device(),  # a training may be taken up on another machine
         }
         if not math.isfinite(record["loss"] + record["val_loss"]):
             raise FloatingPointError(

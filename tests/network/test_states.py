@@ -79,12 +79,32 @@ def test_a_state_whose_best_epoch_is_damaged_is_of_no_use(folder):
 
 def test_a_damaged_training_ends_with_the_bits_of_one_that_was_not(whole, tmp_path):
     folder = shutil.copytree(whole.folder, tmp_path / "copy")
-    truncate(folder / "epoch-003" / "optimiser.npz")
+    truncate(states.best_weights(folder, whole.history))
     said = []
     again, history = train(squares(4), squares(2), schedule(), NETWORK, 2, folder, say=said.append)
     assert len(said) == 1 and [epoch["epoch"] for epoch in history] == [1, 2, 3]
     for a, b in zip(whole.model.variables, again.variables, strict=True):
         np.testing.assert_array_equal(keras.ops.convert_to_numpy(a), keras.ops.convert_to_numpy(b))
+
+
+def test_a_training_that_has_ended_needs_only_its_best_weights_and_its_history(whole, tmp_path):
+    folder = shutil.copytree(whole.folder, tmp_path / "copy")
+    best = states.best_weights(folder, whole.history)
+    for path in folder.rglob("*.npz"):
+        if path != best:
+            path.unlink()
+    said = []
+    again, history = train(squares(4), squares(2), schedule(), NETWORK, 2, folder, say=said.append)
+    assert not said and history == whole.history
+    for a, b in zip(whole.model.variables, again.variables, strict=True):
+        np.testing.assert_array_equal(keras.ops.convert_to_numpy(a), keras.ops.convert_to_numpy(b))
+
+
+@pytest.mark.parametrize("lost", ["epoch-002/weights.npz", "epoch-005/history.json"])
+def test_a_training_that_has_ended_without_what_it_needs_is_none(folder, lost):
+    assert len(states.finished(folder, 5)) == 5 and states.finished(folder, 6) == []
+    flip_a_bit(folder / lost) if lost.endswith("npz") else empty(folder / lost)
+    assert states.finished(folder, 5) == []
 
 
 def test_a_full_disk_leaves_the_states_that_were_there(folder, monkeypatch):
