@@ -19,6 +19,8 @@ from harness.network.resident import Resident
 from harness.network.unet import unet
 
 STEPS_PER_DISPATCH = 50
+CALMER = "a profile with a smaller learning rate, or more warm-up, may hold it"
+COLLAPSED = 3  # times its smallest validation loss: more than overfitting does, less than seeing background alone
 
 
 class TileSet(NamedTuple):
@@ -106,7 +108,8 @@ def train(
     HarnessError
         Another process is training into the same folder.
     FloatingPointError
-        A loss is no finite number any more; the epochs before it are kept.
+        A loss is no finite number any more (the epochs before it are kept), or the training has collapsed: its last validation
+        loss is over `COLLAPSED` times its smallest, as of a network that has come to see background alone.
     """
     folder = Path(folder)
     backend.settle(schedule.threads)
@@ -117,9 +120,20 @@ def train(
         if len(history) < schedule.epochs:
             keeper = _Keeper(folder, model, schedule, history, on_epoch, on_step)
             _fit(model, optimiser, training, validation, schedule, seed, loss, keeper)
+        _check_end(history)
         states.load_best(folder, model, history)
     model.jit_compile = backend.compiles_by_xla()
     return model, history
+
+
+def _check_end(history: list[dict]) -> None:
+    """The best epoch of a training that collapsed was hardly trained: to be told, not to be averaged with others."""
+    best, last = states.best(history), history[-1]
+    if last["val_loss"] > COLLAPSED * best["val_loss"] > 0:
+        raise FloatingPointError(
+            f"the training collapsed: validation loss {last['val_loss']:.3g} in its last epoch, {best['val_loss']:.3g} in epoch "
+            f"{best['epoch']}; {CALMER}"
+        )
 
 
 def prepared(
@@ -333,8 +347,7 @@ class _Keeper(keras.callbacks.Callback):
         }
         if not math.isfinite(record["loss"] + record["val_loss"]):
             raise FloatingPointError(
-                f"the training diverged: loss {record['loss']}, validation {record['val_loss']} in epoch {epoch + 1}; "
-                "a profile with a smaller learning rate, or more warm-up, may hold it"
+                f"the training diverged: loss {record['loss']}, validation {record['val_loss']} in epoch {epoch + 1}; {CALMER}"
             )
         self.history.append(record)
         states.save(self.folder, self.network, self.model.optimizer, self.history)

@@ -152,3 +152,13 @@ def test_a_training_that_diverges_says_so_and_keeps_what_was_whole(tmp_path):
     with pytest.raises(FloatingPointError, match=r"diverged: loss nan, validation 0.3 in epoch 2; a profile with a smaller"):
         keeper.on_epoch_end(1, {"loss": float("nan"), "val_loss": 0.3})
     assert [path.name for path in tmp_path.glob("epoch-*")] == ["epoch-001"]
+
+
+def test_a_training_that_collapsed_is_told_and_not_taken_for_finished(whole, tmp_path):
+    folder = shutil.copytree(whole.folder, tmp_path / "copy")
+    path = folder / "epoch-003" / "history.json"
+    history = json.loads(path.read_text())
+    history[-1]["val_loss"] = 3.1 * min(epoch["val_loss"] for epoch in history[:-1])
+    path.write_text(json.dumps(history))
+    with pytest.raises(FloatingPointError, match=r"collapsed: validation loss .* in its last epoch, .* a smaller learning rate"):
+        train(squares(4), squares(2), schedule(), NETWORK, 2, folder)
