@@ -31,7 +31,9 @@ def settle(threads: int, deterministic: bool = True) -> None:
         tensorflow.config.threading.set_inter_op_parallelism_threads(threads)
         if deterministic:
             tensorflow.config.experimental.enable_op_determinism()
-    elif deterministic and SAME_BITS_ON_GPU not in os.environ.get("XLA_FLAGS", ""):
+        return
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # else the first process takes most of a GPU's memory
+    if deterministic and SAME_BITS_ON_GPU not in os.environ.get("XLA_FLAGS", ""):
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {SAME_BITS_ON_GPU}".strip()
 
 

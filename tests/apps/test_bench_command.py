@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -64,6 +66,16 @@ def test_operations_of_a_step_are_those_of_its_convolutions():
     }
     forward = sum(2 * pixels * sum(kernels) for pixels, kernels in by_hand.items())
     assert operations_per_step({"base": 2, "last": 2}, 32) == 3 * forward - 2 * 1024 * 9 * 2
+
+
+def test_the_network_is_timed_where_no_data_set_can_be_opened_and_nothing_tracked():
+    """On a machine with a GPU that is lent for minutes there are Keras, JAX, NumPy, psutil, typer and rich alone."""
+    asked = (
+        "import sys, harness.cli, harness.apps.benchmarks.network\n"
+        "print(sorted({'mlflow', 'tensorflow', 'pydantic', 'pooch', 'skimage', 'pandas'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_an_unknown_part_is_refused(harness):

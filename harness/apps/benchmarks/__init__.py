@@ -2,12 +2,14 @@
 
 import time
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from harness.datasets import DataSet
 from harness.method import tiles
+
+if TYPE_CHECKING:  # the network is timed where no data set can be opened, too
+    from harness.datasets import DataSet
 
 PARTS = ("classical", "scoring", "train", "infer", "segment")
 NETWORK: dict[str, int] = {}  # the widths that the U-Net has when none are given
@@ -22,7 +24,7 @@ class Measured(NamedTuple):
     note: str = ""
 
 
-def time_classical(dataset: DataSet, fields: int, interpreter: Path | None = None) -> list[Measured]:
+def time_classical(dataset: "DataSet", fields: int, interpreter: Path | None = None) -> list[Measured]:
     """Seconds of processor time per field for each configuration, for the four together, and for half contrast of one's labels.
 
     Parameters
@@ -47,7 +49,7 @@ def time_classical(dataset: DataSet, fields: int, interpreter: Path | None = Non
     ]
 
 
-def time_scoring(dataset: DataSet, fields: int) -> list[Measured]:
+def time_scoring(dataset: "DataSet", fields: int) -> list[Measured]:
     """Post-processing of a field, and scoring it by each protocol; see `time_classical` for the parameters."""
     from harness.method.classmap import class_map
     from harness.method.postprocess import nuclei_from_class_map
@@ -102,7 +104,7 @@ def time_inference() -> list[Measured]:
     return [Measured("inference", "tile", inference(NETWORK, tiles.SIZE))]
 
 
-def time_segmenting(dataset: DataSet, fields: int) -> list[Measured]:
+def time_segmenting(dataset: "DataSet", fields: int) -> list[Measured]:
     """A field through tiles, as rows are predicted, and through windows, as `segment` predicts; see `time_classical`."""
     from harness.apps.benchmarks.network import segmenting
 

@@ -17,6 +17,7 @@ import numpy as np
 
 TURNS = 3
 EPOCHS = 2
+STEPS = {"CPU": 6, "GPU": 50}  # about a second a turn
 _fit: Callable  # of this worker process: what `prepare` made ready
 _steps: int
 
@@ -40,7 +41,7 @@ class Pace(NamedTuple):
     times_plain: float
 
 
-def training(network: dict[str, int], size: int, steps: int = 6) -> tuple[list[Pace], float]:
+def training(network: dict[str, int], size: int, steps: int | None = None) -> tuple[list[Pace], float]:
     """Tiles per second of each way to train, beside plain `Model.fit` fed by a PyDataset of the same tiles.
 
     Parameters
@@ -50,7 +51,7 @@ def training(network: dict[str, int], size: int, steps: int = 6) -> tuple[list[P
     size : int
         Side of a tile in px.
     steps : int
-        Steps of one tile an epoch; a turn is two epochs, and there are three turns.
+        Steps of one tile an epoch, `STEPS` when left out; a turn is two epochs, and there are three turns.
 
     Returns
     -------
@@ -100,12 +101,13 @@ def _take_turn(processes):
 # In the worker processes.
 
 
-def prepare(loop: Loop, network: dict[str, int], size: int, steps: int) -> None:
+def prepare(loop: Loop, network: dict[str, int], size: int, steps: int | None) -> None:
     """Make a loop ready in this process, and go through it once."""
     global _fit, _steps
     from harness.network import backend
 
     backend.settle(loop.threads, loop.deterministic)
+    steps = steps or STEPS["GPU" if backend.on_gpu() else "CPU"]
     _fit, _steps = (_plain if loop.plain else _ours)(loop, network, size, steps), steps
     take_turn()
 
