@@ -241,6 +241,8 @@ def _learn(spec, dataset, timings, say):
         training, validation = (labelled_tiles(dataset, split, source, spec.tile) for split in ("training", "validation"))
     model, history, best = _train(spec, training, validation, say)
     timings |= _training_times(history, spec.schedule.steps_per_epoch)
+    if devices := dict.fromkeys(epoch["device"] for epoch in history if "device" in epoch):
+        tracking.mark(spec, "trained_on", ", ".join(devices))
     tracking.log_model(model, spec, dataset.read_image(dataset.splits["test"][0]), best["val_loss"])
     say(f"best epoch {best['epoch']}; predicting the test fields")
     return _predict_all(model, dataset, timings)
@@ -328,7 +330,7 @@ def _train(spec: Spec, training: "TileSet", validation: "TileSet", say: Callable
     tracking.log_results(
         {"best_epoch": best["epoch"], "best_val_loss": best["val_loss"]},
         {},
-        lambda folder: pd.DataFrame(history).to_csv(folder / "history.csv", index=False),
+        lambda folder: pd.DataFrame(history).drop(columns="device", errors="ignore").to_csv(folder / "history.csv", index=False),
     )
     return model, history, best
 

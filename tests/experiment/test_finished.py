@@ -98,6 +98,7 @@ def test_a_network_run_holds_spec_curves_model_and_predictions(runs):
     assert json.loads(tracking.artifact(run, "spec.json").read_text())["seed"] == 1
     assert run.params["tile"] == "272", "fields of 240x270 px need no tiles of 512"
     history = pd.read_csv(tracking.artifact(run, "history.csv"))
+    assert run.tags["harness.trained_on"] == "CPU" and set(history.dtypes.map(str)) <= {"int64", "float64"}
     assert len(history) == 2 and (history["train_seconds"] < history["seconds"]).all()  # validation is not training
     assert len(mlflow.MlflowClient().get_metric_history(run.run_id, "val_loss")) == 2
     assert run.metrics["best_epoch"] in (1, 2) and run.metrics["seconds_training"] > 0
