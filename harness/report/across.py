@@ -14,14 +14,16 @@ from harness.core.files import whole_folder
 from harness.experiment.results import runs_of
 from harness.report import check_replaceable, claims
 from harness.report.content import Content
-from harness.report.markdown import NONE, bounds, code, escape, number, to_markdown
+from harness.report.markdown import NONE, bounds, code, escape, number, signed, to_markdown
+from harness.report.noise import pays_from
 from harness.report.record import plain
 from harness.report.statistics import RESAMPLES, SEED, interval
 from harness.report.tables import is_reference
-from harness.scoring.names import TABLES
+from harness.scoring.names import METRICS, TABLES
 
 FIGURE = "jaccard_equal"  # the metric of the figure
 INTERVAL = ("value", "low", "high")
+PARTS = ("scores", "ranks", "claims", "noise")
 NOTHING = np.array([np.nan])
 ABOUT = """\
 Value with its 95 % interval (bootstrap over test fields, and over seeds where a row has several), and in brackets the rank
@@ -32,6 +34,11 @@ CLAIMED = """\
 ## Claims, by data set
 
 Each claim as the report of one data set judges it, its p corrected within that data set; the last columns count data sets."""
+NOISE = """\
+## Wrong labels: where ignoring them pays
+
+As the report of one data set judges it: from a level on where ignoring is better there and at all higher levels tried. In
+brackets the highest level tried, and what it costs against labels without noise."""
 
 
 @dataclass(frozen=True)
@@ -49,12 +56,15 @@ class Across:
         row, metric, value, low, high: mean rank over the data sets, of the competing rows that are scored on all of them.
     claims : DataFrame
         claim, metric, row (the one that is claimed to be better), dataset, verdict, why; lines without any score are left out.
+    noise : DataFrame
+        See `harness.report.noise.doses`, with the column dataset.
     """
 
     contents: Sequence[Content]
     scores: pd.DataFrame
     ranks: pd.DataFrame
     claims: pd.DataFrame
+    noise: pd.DataFrame
 
     @property
     def names(self) -> list[str]:
@@ -90,6 +100,7 @@ def gather(contents: Sequence[Content]) -> Across:
         pd.concat([_scores(content) for content in contents], ignore_index=True),
         pd.DataFrame([line for metric in TABLES for line in _mean_ranks(contents, metric)], columns=["row", "metric", *INTERVAL]),
         pd.concat([_claims(content) for content in contents], ignore_index=True),
+        pd.concat([content.noise.assign(dataset=content.dataset.name) for content in contents], ignore_index=True),
     )
 
 
@@ -159,14 +170,18 @@ def write(found: Across, out: Path) -> None:
 
 def _write_folder(found: Across, folder: Path) -> None:
     from harness.report.figures.across import across
+    from harness.report.figures.noise import doses
     from harness.report.figures.style import save
 
     for name in ("tables", "figures"):
         (folder / name).mkdir(parents=True)
-    for name in ("scores", "ranks", "claims"):
+    for name in PARTS:
         getattr(found, name).to_csv(folder / "tables" / f"{name}.csv", index=False)
     (folder / "results.json").write_text(json.dumps(as_json(found), indent=1, ensure_ascii=False), encoding="utf-8")
     save(across(found), folder / "figures" / "across.png", "", "")
+    if len(found.noise):
+        of_figure = found.noise[found.noise["metric"] == FIGURE]
+        save(doses(dict(list(of_figure.groupby("dataset", sort=False)))), folder / "figures" / "noise.png", "", "")
     (folder / "across.md").write_text(markdown(found), encoding="utf-8")
 
 
@@ -182,7 +197,7 @@ def as_json(found: Across) -> dict:
         }
         for content in found.contents
     ]
-    return plain({"datasets": about} | {name: getattr(found, name).to_dict("records") for name in ("scores", "ranks", "claims")})
+    return plain({"datasets": about} | {name: getattr(found, name).to_dict("records") for name in PARTS})
 
 
 def markdown(found: Across) -> str:
@@ -191,7 +206,8 @@ def markdown(found: Across) -> str:
     for metric, shown in TABLES.items():
         parts += [f"## {shown.title}", to_markdown(_table(found, metric))]
     figure = "![Rows on each data set, and their mean ranks](figures/across.png)"
-    return "\n\n".join([*parts, "## Figure", f"{TABLES[FIGURE].title}:\n\n{figure}", CLAIMED, _claim_table(found)]) + "\n"
+    parts += ["## Figure", f"{TABLES[FIGURE].title}:\n\n{figure}", CLAIMED, _claim_table(found)]
+    return "\n\n".join([*parts, *_noise(found)]) + "\n"
 
 
 def _fields(found):
@@ -244,3 +260,21 @@ def _claim_table(found):
         line |= {escape(name): verdicts.get(name, NONE) for name in found.names}
         lines.append(line | {claims.HOLDS: f"{count(claims.HOLDS)} of {len(verdicts)}", claims.FAILS: str(count(claims.FAILS))})
     return to_markdown(pd.DataFrame(lines), ("claim", "row", "metric", *map(escape, found.names)))
+
+
+def _noise(found):
+    """From which level on ignoring wrong labels pays, by kind and data set, and what the highest level costs."""
+    if found.noise.empty:
+        return []
+    lines = []
+    for (kind, mask, metric), same in found.noise.groupby(["kind", "mask", "metric"], sort=False):
+        line = {"noise": kind, "ignored": mask, "metric": METRICS[metric].title}
+        told = {name: _paying(each) for name, each in same.groupby("dataset")}
+        lines.append(line | {escape(name): told.get(name, NONE) for name in found.names})
+    table = to_markdown(pd.DataFrame(lines), ("noise", "ignored", "metric", *map(escape, found.names)))
+    return [NOISE, table, f"{TABLES[FIGURE].title}:\n\n![Wrong labels, kept and ignored](figures/noise.png)"]
+
+
+def _paying(lines):
+    worst = lines.loc[lines["level"].idxmax()]
+    return f"{pays_from(lines)} ({worst['level']:g}: {signed(worst['kept'])} kept, {signed(worst['ignored'])} ignored)"

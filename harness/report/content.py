@@ -11,7 +11,7 @@ from harness.experiment.registry import Registry, tile_of, unavailable
 from harness.experiment.results import RowResults, collect, read_all, same_hash, stack
 from harness.experiment.spec import Spec
 from harness.experiment.tracking import Run
-from harness.report import claims, damage, margins, tables
+from harness.report import claims, damage, margins, noise, tables
 from harness.report.rescoring import rescore_all, same_prediction
 from harness.report.transfer import pairs
 from harness.scoring import names, objects, pixels
@@ -41,6 +41,8 @@ class Content:
         `harness.report.tables`.
     quality, outlines, crowding : DataFrame
         See `harness.report.tables.measured`.
+    noise : DataFrame
+        See `harness.report.noise.doses`.
     transfer : DataFrame
         See `harness.report.transfer.pairs`.
     """
@@ -57,6 +59,7 @@ class Content:
     effect: pd.DataFrame
     claims: pd.DataFrame
     margins: pd.DataFrame
+    noise: pd.DataFrame
     sensitivity: pd.DataFrame
     quality: pd.DataFrame
     outlines: pd.DataFrame
@@ -88,6 +91,7 @@ OWN_TABLES = (
     "effect",
     "claims",
     "margins",
+    "noise",
     "sensitivity",
     "quality",
     "outlines",
@@ -132,6 +136,7 @@ def gather(
         effect=tables.protocol_effect(results, boot, sensitivity),
         claims=claims.check(claims.Evidence(results, boot, published)),
         margins=margins.check(registry, boot),
+        noise=noise.doses(results, boot),
         sensitivity=sensitivity,
         quality=tables.measured(boot, results, names.QUALITY),
         outlines=tables.measured(boot, results, names.OUTLINES),

@@ -5,7 +5,7 @@ from pathlib import Path
 from harness.experiment.registry import CONTROL
 from harness.experiment.results import RowResults, read_all
 from harness.report.content import Content
-from harness.report.figures import fields, paper, placed, refinement, scores
+from harness.report.figures import fields, noise, paper, placed, refinement, scores
 from harness.report.figures.architecture import architecture
 from harness.report.figures.style import Picture, save
 from harness.report.markdown import escape
@@ -45,6 +45,7 @@ def draw_all(content: Content, folder: Path) -> list[Picture]:
                 "A dot per row with its 95 % interval; lines: the annotation spoilt in a known way, and a second annotation.",
             )
         )
+    drawn += _of_noise(content, folder)
     drawn += _of_the_paper(content, folder)
     drawn += _of_refinements(content, folder)
     history = read_all(content.results, "history.csv")
@@ -60,6 +61,21 @@ def draw_all(content: Content, folder: Path) -> list[Picture]:
     for result in content.done if content.dataset.at_hand else ():
         drawn += _of_row(result, content, folder) if result.row.method != CONTROL else []
     return drawn
+
+
+def _of_noise(content, folder):
+    """Where rows learn from labels that were made worse on purpose."""
+    if content.noise.empty:
+        return []
+    panels = {noise.title(metric): lines for metric, lines in content.noise.groupby("metric", sort=False)}
+    return [
+        save(
+            noise.doses(panels),
+            folder / "noise.png",
+            "What wrong labels cost, kept and ignored",
+            "Difference from the row without noise, with 95 % intervals, by the level of each kind of noise.",
+        )
+    ]
 
 
 def _of_the_paper(content, folder):

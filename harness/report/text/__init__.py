@@ -26,6 +26,7 @@ def document(content: Content, pictures: list[Picture]) -> str:
         findings.protocol(content),
         findings.claims(content),
         findings.margins(content),
+        findings.noise(content),
         findings.why(content),
         details.outlines(content),
         details.sensitivity(content),

@@ -4,7 +4,8 @@ import pandas as pd
 
 from harness.report.content import Content
 from harness.report.margins import together
-from harness.report.markdown import NONE, escape, number, percent, signed, to_markdown
+from harness.report.markdown import NONE, bounds, escape, number, percent, signed, to_markdown
+from harness.report.noise import pays_from
 from harness.report.tables import learned_from
 from harness.report.text.rows import heading, section, title, unscored
 from harness.scoring.names import TABLES
@@ -32,6 +33,15 @@ MARGINS = """\
 Tests of non-inferiority, with margins that the registry states. *Bound*: one-sided 95 %, of the difference, from the same
 bootstrap over fields and seeds. It holds where that bound is above minus the margin, does not hold where the bound on the
 other side is below it, and cannot be told otherwise. A claim holds where it holds by all of its metrics.
+
+"""
+NOISE = """\
+## Wrong labels, kept or ignored
+
+Networks that learned from labels with a known error, against the same without. *Kept*, *ignored*: differences from the row
+without noise, the errors being in the labels, or ignored in training; *gain*: ignored minus kept. 95 % intervals; p of no gain,
+from the same bootstrap over fields and seeds, corrected by Holm's method for the lines of a table, which decides at the 5 %
+level. Ignoring pays from a level on where it is better there and at all higher levels tried.
 
 """
 WHY = """\
@@ -194,6 +204,42 @@ def _margin_line(line):
 
 def _p(value):
     return NONE if pd.isna(value) else "< 0.001" if value < 0.001 else f"{value:.3f}"
+
+
+# ---- labels that are wrong on purpose
+
+
+def noise(content: Content) -> str:
+    """What each kind of error costs, by its level, and from which level on it is better to ignore it."""
+    parts = []
+    for metric, lines in content.noise.groupby("metric", sort=False):
+        table = pd.DataFrame([_noise_line(line) for line in lines.itertuples()])
+        parts.append(f"**{heading(metric)}**\n\n{_pays(lines)}\n\n{to_markdown(table, ('noise', 'ignored', 'better'))}")
+    return NOISE + "\n\n".join(parts) if parts else ""
+
+
+def _pays(lines):
+    """A sentence per kind."""
+    said = [f"{kind}, ignoring {mask}: {pays_from(same)}" for (kind, mask), same in lines.groupby(["kind", "mask"], sort=False)]
+    return "Ignoring pays: " + "; ".join(said) + "."
+
+
+def _noise_line(line):
+    return {
+        "noise": line.kind,
+        "level": f"{line.level:g} {'px' if line.unit == 'px' else ''}".strip(),
+        "ignored": line.mask,
+        "kept": _difference(line, "kept"),
+        "ignored − clean": _difference(line, "ignored"),
+        "gain": _difference(line, "gain"),
+        "p (Holm)": _p(line.p_holm),
+        "better": f"**{line.verdict}**",
+    }
+
+
+def _difference(line, name):
+    value, low, high = (getattr(line, f"{name}{end}") for end in ("", "_low", "_high"))
+    return f"{signed(value)} ({bounds(low, high, sign=True)})"
 
 
 # ---- why Dice stays where it is
