@@ -41,9 +41,7 @@ NOISE = """\
 Networks that learned from labels with a known error, against the same without. *Kept*, *ignored*: differences from the row
 without noise, the errors being in the labels, or ignored in training; *gain*: ignored minus kept. 95 % intervals; p of no gain,
 from the same bootstrap over fields and seeds, corrected by Holm's method for the lines of a table, which decides at the 5 %
-level. Ignoring pays from a level on where it is better there and at all higher levels tried.
-
-"""
+level. Ignoring pays from a level on where it is better there and at all higher levels tried."""
 WHY = """\
 Wrong pixels of class nucleus, before post-processing, as shares of the annotated area of that class, pooled over the test
 tiles. *Predicted, not annotated*: where a separation is annotated; within 1 px of an annotated nucleus; 1 to 2 px from it;
@@ -124,10 +122,9 @@ def claims(content: Content) -> str:
     lines = content.claims
     if lines.empty:
         return ""
-    trainings = [len(result.runs) for result in content.results.values() if result.row.method == "network"]
     parts = [
         CLAIMS,
-        *([ONE_TRAINING] if 1 in trainings else []),
+        *_one_training(content),
         to_markdown(_verdicts(lines), ("claim",)),
         *_protocols_differ(lines),
     ]
@@ -138,6 +135,11 @@ def claims(content: Content) -> str:
             table = to_markdown(shown, ("", "verdict", "on the paper's numbers"))
             parts.append(f"{title(content, better)} against {title(content, worse)}:\n\n{table}")
     return "\n\n".join(parts)
+
+
+def _one_training(content):
+    trainings = [len(result.runs) for result in content.results.values() if result.row.method == "network"]
+    return [ONE_TRAINING] if 1 in trainings else []
 
 
 def _verdicts(claims):
@@ -215,7 +217,7 @@ def noise(content: Content) -> str:
     for metric, lines in content.noise.groupby("metric", sort=False):
         table = pd.DataFrame([_noise_line(line) for line in lines.itertuples()])
         parts.append(f"**{heading(metric)}**\n\n{_pays(lines)}\n\n{to_markdown(table, ('noise', 'ignored', 'better'))}")
-    return NOISE + "\n\n".join(parts) if parts else ""
+    return "\n\n".join([NOISE, *_one_training(content), *parts]) if parts else ""
 
 
 def _pays(lines):
