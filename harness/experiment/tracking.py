@@ -297,8 +297,10 @@ def record(spec: Spec, parent: str, given: Run | None = None) -> Iterator[mlflow
     where: dict[str, Any] = (
         {"run_id": interrupted.run_id} if interrupted else {"experiment_id": mlflow.get_run(parent).info.experiment_id}
     )  # the pages of MLflow nest within an experiment
-    with mlflow.start_run(**where, run_name=f"{spec.called} · seed {spec.seed}", nested=True, log_system_metrics=True) as run:
-        mlflow.set_tags(tags)
+    name = f"{spec.called} · seed {spec.seed}"
+    # Tags come with the run: one that is killed before it has any would never be found.
+    with mlflow.start_run(**where, run_name=name, tags=tags, nested=True, log_system_metrics=True) as run:
+        mlflow.set_tag(PARENT, parent)  # MLflow has put it below the run that `mlflow run` made
         known = mlflow.get_run(run.info.run_id).data.params  # MLflow refuses other values, of a folder that was moved
         mlflow.log_params({name: value for name, value in _flat(spec).items() if name not in known})
         _log_data(spec)
