@@ -149,6 +149,7 @@ class Histories(RuleBasedStateMachine):
     def what_is_finished_stays_as_it_is(self):
         there = {run.run_id: run for run in self.runs() if run.state == "finished"}
         assert self.known.keys() <= there.keys()
+        assert all(f"{tracking.TAG}row" in run.data.tags for run in tracking._search(""))  # the others would be claimed for ever
         for run_id, run in there.items():
             found = (run.metrics, run.spec_hash, digests(tracking.artifact(run, "")))
             metrics, spec_hash, kept = self.known.setdefault(run_id, found)

@@ -3,7 +3,7 @@
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
-from functools import partial
+from functools import cache, partial
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -156,6 +156,7 @@ def _check_published(registry: Registry, table: Table, where: str) -> None:
             )
 
 
+@cache
 def load_profiles() -> dict[str, Profile]:
     """Read the profiles that travel with the package: name -> Profile."""
     path = _packaged("profiles.toml")

@@ -218,8 +218,9 @@ def _newest(dataset: str, profile: str) -> "tracking.Run":
     """The newest finished run on a data set of this name."""
     from harness.experiment import tracking
 
-    of_profile = (run for each in (profile, EXTERNAL) for run in tracking.runs_of_profile(each))
-    newest = next((run for run in of_profile if run.state == "finished" and run.dataset == Path(dataset).name), None)
+    name = Path(dataset).name
+    of_profile = (run for each in (profile, EXTERNAL) for run in tracking.runs_of_profile(each, tracking.called(name)))
+    newest = next((run for run in of_profile if run.state == "finished" and run.dataset == name), None)
     if not newest:
         raise HarnessError(
             f"no data set '{dataset}': neither at hand nor in a finished run of profile {profile} in {tracking.shown_uri()}; "
@@ -285,6 +286,5 @@ def _runs_on(dataset: DataSet, profile: str) -> list["tracking.Run"]:
     """
     from harness.experiment import tracking
 
-    here = {("harness.digest", dataset.digest), ("harness.dataset", dataset.name)}
-    runs = [run for run in tracking.runs_of_profile(profile) if tracking.LEARNED_ON not in run.tags]
-    return [run for run in runs if here & run.tags.items()]
+    runs = tracking.runs_on(dataset.name, dataset.digest, profile)
+    return [run for run in runs if tracking.LEARNED_ON not in run.tags]

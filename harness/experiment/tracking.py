@@ -297,8 +297,10 @@ def record(spec: Spec, parent: str, given: Run | None = None) -> Iterator[mlflow
     where: dict[str, Any] = (
         {"run_id": interrupted.run_id} if interrupted else {"experiment_id": mlflow.get_run(parent).info.experiment_id}
     )  # the pages of MLflow nest within an experiment
-    with mlflow.start_run(**where, run_name=f"{spec.called} · seed {spec.seed}", nested=True, log_system_metrics=True) as run:
-        mlflow.set_tags(tags)
+    name = f"{spec.called} · seed {spec.seed}"
+    # Tags come with the run: one that is killed before it has any would never be found.
+    with mlflow.start_run(**where, run_name=name, tags=tags, nested=True, log_system_metrics=True) as run:
+        mlflow.set_tag(PARENT, parent)  # MLflow has put it below the run that `mlflow run` made
         known = mlflow.get_run(run.info.run_id).data.params  # MLflow refuses other values, of a folder that was moved
         mlflow.log_params({name: value for name, value in _flat(spec).items() if name not in known})
         _log_data(spec)
@@ -527,8 +529,7 @@ def about_network(uri: str) -> tuple[str, dict[str, str]]:
 
 def find(spec: Spec, states: tuple[str, ...] = ("finished",)) -> Run | None:
     """The newest run of a spec in one of the given states, in whatever experiment; None if there is none."""
-    found = [run for run in map(_run, _tagged("spec_hash", spec.hashes())) if run.state in states]
-    return found[0] if found else None
+    return next((run for run in map(_run, _tagged("spec_hash", spec.hashes())) if run.state in states), None)
 
 
 def get(run_id: str) -> Run:
@@ -565,9 +566,21 @@ def runs(filter_string: str = OF_SEEDS) -> list[Run]:
     return [_run(run) for run in _search(filter_string)]
 
 
-def runs_of_profile(profile: str) -> list[Run]:
-    """The runs of a profile, of whatever data set, the newest first."""
-    return runs(f"{OF_SEEDS} and tags.`{TAG}profile` = '{profile}'")
+def runs_of_profile(profile: str, *conditions: str) -> list[Run]:
+    """The runs of a profile that meet further conditions of MLflow's search, of whatever data set, the newest first."""
+    return runs(" and ".join((OF_SEEDS, f"tags.`{TAG}profile` = '{profile}'", *conditions)))
+
+
+def runs_on(dataset: str, digest: str, profile: str) -> list[Run]:
+    """The runs of a profile on a data set, the newest first: those on its content, then those on another one under its name."""
+    by_content = runs_of_profile(profile, f"tags.`{TAG}digest` = '{digest}'")
+    by_name = runs_of_profile(profile, f"tags.`{TAG}digest` != '{digest}'", called(dataset))
+    return [*by_content, *(run for run in by_name if run.dataset == dataset)]
+
+
+def called(dataset: str) -> str:
+    """A condition of MLflow's search: the name of the data set, or one like it, since a quote in it cannot be escaped there."""
+    return f"tags.`{TAG}dataset` LIKE '" + re.sub(r"\W", "_", dataset) + "'"
 
 
 def _search(filter_string: str) -> Iterator[mlflow.entities.Run]:

@@ -27,9 +27,8 @@ def pairs(registry: Registry, profile: str) -> pd.DataFrame:
     DataFrame
         row, learned_on, scored_on (names of data sets), seeds (their number), and the means of `TABLES` over the seeds.
     """
-    runs = [run for run in tracking.runs_of_profile(profile) if run.state == "finished" and _is_current(run, registry)]
-    rows = {run.row for run in runs if LEARNED_ON in run.tags}
-    of_rows = [run for run in runs if run.row in rows]
+    rows = {run.row for run in _current(registry, profile, f"tags.`{LEARNED_ON}` != ''")}
+    of_rows = [run for row in rows for run in _current(registry, profile, f"tags.`{tracking.TAG}row` = '{row}'")]
     newest = {(run.row, *_pair(run), run.seed): run for run in reversed(of_rows)}
     among = {name for run in newest.values() if LEARNED_ON in run.tags for name in _pair(run)}
     lines = pd.DataFrame([line for line in map(_line, newest.values()) if line["scored_on"] in among])
@@ -49,6 +48,11 @@ def _line(run: Run) -> dict[str, object]:
     learned_on, scored_on = _pair(run)
     metrics = {metric: run.metrics.get(metric, np.nan) for metric in TABLES}
     return {"row": run.row, "learned_on": learned_on, "scored_on": scored_on, "seed": run.seed} | metrics
+
+
+def _current(registry: Registry, profile: str, condition: str) -> list[Run]:
+    runs = tracking.runs_of_profile(profile, condition)
+    return [run for run in runs if run.state == "finished" and _is_current(run, registry)]
 
 
 def _is_current(run: Run, registry: Registry) -> bool:

@@ -1,10 +1,13 @@
 """An MLflow server on a real PostgreSQL, with artefacts that only the server can reach, and many rows at once."""
 
 import os
+import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
-from itertools import cycle
+from functools import partial
+from itertools import count, cycle
 from pathlib import Path
 from threading import Barrier
 from typing import NamedTuple
@@ -17,6 +20,7 @@ from harness.experiment import tracking
 from harness.experiment.registry import load_registry, resolve
 
 ADDRESS = os.environ.get("HARNESS_TEST_POSTGRES")
+SECONDS = int(os.environ.get("HARNESS_TEST_SECONDS", "600"))
 SOURCES = ("shape/intensity", "intensity/shape", "shape/shape", "intensity/intensity")
 ROWS = {f"{source.replace('/', '-')}-{size}": (source, size) for source in SOURCES for size in (30, 60)}
 
@@ -152,3 +156,54 @@ def test_the_first_rows_of_an_experiment_may_begin_at_the_same_moment(store, fie
         begun = list(threads.map(begin, ROWS))
     assert len({mlflow.get_run(run_id).info.experiment_id for run_id in begun}) == 1
     assert all(data_of(run_id) == data_of(begun[0]) for run_id in begun) and len(set(begun)) == len(ROWS)
+
+
+@pytest.mark.slow
+def test_writers_that_are_killed_lose_nothing(harness, fields, registry, server, tmp_path, chance):
+    """All rows at once, each killed at a random moment, then given again; a round is a seed, so nothing of it is done before."""
+    asked = ("run", *ROWS, "--dataset", fields, "--file", registry)
+    assert harness(*asked, "--tracking-uri", "sqlite:///here.db")[0] == 0
+    here = {run.row: result(run) for run in tracking.runs()}
+    tracking.connect(server)
+    ends, seconds, interrupted = time.monotonic() + SECONDS, 5.0, 0
+    for seed in count(1):
+        begin = partial(beside, harness, "--dataset", fields, "--file", registry, "--tracking-uri", server, "--seed", seed)
+        for child in [begin(row) for row in ROWS]:
+            time.sleep(chance.uniform(0, seconds / len(ROWS)))
+            os.kill(child, signal.SIGKILL)
+            os.waitpid(child, 0)
+        interrupted += len(of_seed(seed, "running"))
+        again = time.monotonic()
+        assert [os.waitpid(child, 0)[1] for child in [begin(row) for row in ROWS]] == [0] * len(ROWS)
+        seconds = time.monotonic() - again
+        assert not mlflow.search_runs(
+            filter_string="attributes.status = 'RUNNING'", search_all_experiments=True, output_format="list"
+        )
+        assert {run.row: result(run) for run in of_seed(seed, "finished")} == here and len(of_seed(seed)) == len(ROWS)
+        if time.monotonic() > ends:
+            break
+    print(f"{seed} rounds of {len(ROWS)} writers, all killed; {interrupted} of them had begun a run and not ended it")
+
+
+def beside(harness, *arguments):
+    """`run` in a process of its own, which need not import what is imported here."""
+    *options, row = arguments
+    child = os.fork()
+    if child:
+        return child
+    code = 1
+    try:
+        code = harness("run", row, *options)[0]
+    finally:
+        os._exit(code)
+
+
+def of_seed(seed, *states):
+    found = tracking.runs(f"{tracking.OF_SEEDS} and tags.`{tracking.TAG}seed` = '{seed}'")
+    return [run for run in found if not states or run.state in states]
+
+
+def result(run):
+    """What does not depend on the seed, which decides nothing of a classical row."""
+    params = {name: value for name, value in run.params.items() if name != "seed"}
+    return values(run.metrics), params, {name: content for name, content in files(run).items() if name != "spec.json"}
