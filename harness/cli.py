@@ -59,7 +59,10 @@ Contaminated = Annotated[
 ]
 Redo = Annotated[bool, typer.Option("--redo", help="make again what was made otherwise, of other images or nobody knows how")]
 Channel = Annotated[
-    str | None, typer.Option(help="of images with several channels or planes: the one with the nuclei, number from 0 or name")
+    str | None, typer.Option(help="of images with several channels: the one with the nuclei, number from 0 or name")
+]
+Plane = Annotated[
+    int | None, typer.Option(min=0, help="of images with several planes in depth or time: the one with the nuclei, number from 0")
 ]
 Export = Annotated[
     list[str] | None,
@@ -414,6 +417,7 @@ def label(
         typer.Option(help="a step that the labels go through: half-contrast, declump, restore-clumps; repeatable"),
     ] = None,
     channel: Channel = None,
+    plane: Plane = None,
     export_as: Export = None,
     redo: Redo = False,
     workers: Annotated[int | None, typer.Option(min=1, help="processes; all cores when left out")] = None,
@@ -425,11 +429,13 @@ def label(
 ) -> None:
     """Make label images of a folder of images; goes on where it was stopped."""
     from harness.apps.labelling import fitted_to, label_files, write_pipeline
+    from harness.datasets import Choice
     from harness.sources import open_source
 
+    choice = Choice(channel, plane)
     labels = open_source(source, _settings([*(set_ or []), *_diameters(diameter)]), refine or [])
     if images:
-        labels = _said_to_fit(labels, fitted_to(labels, images, out, channel))
+        labels = _said_to_fit(labels, fitted_to(labels, images, out, choice))
     if export_pipeline:
         write_pipeline(labels, export_pipeline)
         console.print(f"wrote {export_pipeline}")
@@ -437,7 +443,7 @@ def label(
     if not images or not out:
         raise HarnessError("label needs IMAGES and OUT; for example: harness label consensus images labels")
     how = {"formats": tuple(export_as or ()), "workers": workers, "scheduler": scheduler}
-    job = label_files(labels, images, out, redo, channel, **how)
+    job = label_files(labels, images, out, redo, choice, **how)
     raise typer.Exit(_work_through(source, *job))
 
 
@@ -451,6 +457,7 @@ def segment(
         list[str] | None, typer.Option(help="a step that the nuclei go through: half-contrast, declump; repeatable")
     ] = None,
     channel: Channel = None,
+    plane: Plane = None,
     export_as: Export = None,
     redo: Redo = False,
     workers: Annotated[int, typer.Option(min=1, help="processes, each with the network in its memory")] = 1,
@@ -459,15 +466,17 @@ def segment(
 ) -> None:
     """Find the nuclei of new images with a trained network; goes on where it was stopped."""
     from harness.apps.segmenting import segment_files
+    from harness.datasets import Choice
     from harness.experiment import tracking
 
     how = {"formats": tuple(export_as or ()), "workers": workers, "scheduler": scheduler}
-    job = segment_files(model, tracking.connect(tracking_uri), images, out, redo, channel, refine or [], **how)
+    choice = Choice(channel, plane)
+    job = segment_files(model, tracking.connect(tracking_uri), images, out, redo, choice, refine or [], **how)
     code = _work_through(model, *job)
     if review:
         from harness.apps.reviewing import write_sheet
 
-        console.print(f"wrote {write_sheet(images, out, channel)}")
+        console.print(f"wrote {write_sheet(images, out, choice)}")
     raise typer.Exit(code)
 
 

@@ -15,17 +15,26 @@ TOP = Path(__file__).parent.parent
 PAGES = [TOP / "README.md", TOP / "CONTRIBUTING.md", *sorted((TOP / "docs").glob("*.md")), TOP / "docs" / "results" / "README.md"]
 
 
+def in_blocks(text, *programs):
+    """Commands of programs in the code blocks of a page."""
+    blocks = re.findall(r"^```\w*\n(.*?)^```", re.sub(r"\\\n *", "", text), re.DOTALL | re.MULTILINE)
+    return _of([line.strip().removeprefix("# ").removeprefix("$ ") for block in blocks for line in block.splitlines()], programs)
+
+
 def said(text, program):
     """Commands of a program on a page: lines of code blocks, and code within lines."""
-    text = text.replace("\\\n", " ")
-    blocks = re.findall(r"^```\w*\n(.*?)^```", text, re.DOTALL | re.MULTILINE)
-    lines = [line.strip().removeprefix("# ").removeprefix("$ ") for block in blocks for line in block.splitlines()]
     spans = re.findall(r"`([^`]+)`", re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE))
-    found = [" ".join(re.split(r"\s(?:#|&&)\s| {3,}", each)[0].split()) for each in (*lines, *spans)]
-    return [each for each in found if each.startswith(f"{program} ")]
+    return [*in_blocks(text, program), *_of(spans, [program])]
+
+
+def _of(lines, programs):
+    found = [" ".join(re.split(r"\s(?:#|&&)\s| {3,}", each)[0].split()) for each in lines]
+    return [each for each in found if each.startswith(tuple(f"{program} " for program in programs))]
 
 
 COMMANDS = [(page.name, line) for page in PAGES for line in said(page.read_text(encoding="utf-8"), "harness")]
+PROGRAMS = ("harness", "mlflow", "dask", "curl", "python", "python3", "uv", "pip", ".venv/bin/pytest", ".venv/bin/ruff")
+RUN_BY = dict(re.findall(r"^\| `(.+)` \| (.+) \|$", (TOP / "docs" / "commands.md").read_text(encoding="utf-8"), re.MULTILINE))
 MLFLOW_RUNS = [line for page in PAGES for line in said(page.read_text(encoding="utf-8"), "mlflow run")]
 
 
@@ -61,3 +70,19 @@ def test_a_project_run_of_the_pages_is_one(line):
     options = list(pairwise(words))
     entry = next((value for option, value in options if option == "-e"), "main")
     assert {value.split("=")[0] for option, value in options if option == "-P"} <= points[entry]["parameters"].keys()
+
+
+def test_every_command_of_a_code_block_was_run_or_it_is_said_that_it_was_not():
+    shown = {line for page in PAGES for line in in_blocks(page.read_text(encoding="utf-8"), *PROGRAMS)}
+    assert len(shown) > 50
+    assert shown - RUN_BY.keys() == set(), "docs/commands.md says of each command what runs it, or when it was run"
+    assert RUN_BY.keys() - shown == set(), "docs/commands.md names commands that stand on no page"
+
+
+@pytest.mark.parametrize(("line", "by"), RUN_BY.items())
+def test_what_runs_a_command_is_a_test_that_has_it_or_a_date(line, by):
+    if by.startswith("`"):
+        test = (TOP / by.strip("`")).read_text(encoding="utf-8")
+        assert not line.startswith("harness ") or re.search(rf"[\"' ]{line.split()[1]}[\"' ]", test)
+    else:
+        assert re.fullmatch(r"(by hand|results of) 20\d\d-\d\d-\d\d(, .+)?|not run: .+", by)

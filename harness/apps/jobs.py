@@ -8,7 +8,7 @@ be the one that is there.
 import json
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from glob import has_magic
 from io import FileIO
@@ -23,7 +23,7 @@ from harness.core.errors import HarnessError
 from harness.core.files import claimed, written
 from harness.core.label_images import check_labels, write_label_image
 from harness.core.parallel import over_fields
-from harness.datasets import NOT_TEXT, field_name, is_text
+from harness.datasets import NOT_TEXT, Choice, ChoiceError, field_name, is_text, read_image
 from harness.datasets.dataset import digest_of, sha256_of
 from harness.datasets.pixels import files_of, is_image_file
 from harness.experiment.stages import versions_of
@@ -166,10 +166,31 @@ def job(
     return Job(len(left), len(done), _work(left, out, None if before == recipe else recipe, do_one, where))
 
 
-def recipe_of(parts: dict[str, Any], stages: tuple[str, ...], channel: str | None = None) -> dict[str, Any]:
-    """What decides label images besides the image, by name: some parts, the channel if one was chosen, versions of stages."""
-    parts = parts if channel is None else {**parts, "channel": channel}
-    return parts | {f"version of {stage}": version for stage, version in versions_of(("datasets", *stages)).items()}
+def refuse_unchosen(files: Iterable[Path], choice: Choice) -> None:
+    """Refuse a request whose choice of channel and plane fits none of its images; one that fits some is for `job` to do.
+
+    Raises
+    ------
+    ChoiceError
+        That of the first image.
+    """
+    first = None
+    for file in files:
+        try:
+            read_image(file, *choice)
+            return
+        except ChoiceError as error:
+            first = first or error
+        except HarnessError:
+            continue
+    if first:
+        raise first
+
+
+def recipe_of(parts: dict[str, Any], stages: tuple[str, ...], choice: Choice = Choice()) -> dict[str, Any]:
+    """What decides label images besides the image, by name: some parts, what of a file was chosen, versions of stages."""
+    chosen = {name: value for name, value in choice._asdict().items() if value is not None}
+    return parts | chosen | {f"version of {stage}": version for stage, version in versions_of(("datasets", *stages)).items()}
 
 
 def _base(out: Path, name: str) -> Path:

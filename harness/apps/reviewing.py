@@ -6,19 +6,19 @@ import pandas as pd
 import tifffile
 
 from harness.apps.jobs import images_in
-from harness.datasets import field_name, read_image
+from harness.datasets import Choice, field_name, read_image
 
 SHEET = "review.png"
 TILES = 24
 LEAST = 2  # of an image, however many there are: one bad image would fill the sheet
 
 
-def write_sheet(images: Path, out: Path, channel: str | None = None) -> Path:
+def write_sheet(images: Path, out: Path, choice: Choice = Choice()) -> Path:
     """Draw the nuclei of the lowest confidence, from the tables and label images that are there.
 
     Parameters
     ----------
-    images, out, channel
+    images, out, choice
         As `harness.apps.segmenting.segment_files` has them.
 
     Returns
@@ -31,7 +31,7 @@ def write_sheet(images: Path, out: Path, channel: str | None = None) -> Path:
 
     files = {field_name(name): file for name, file in images_in(images, out).items()}
     lines = _doubtful(out, list(files)).itertuples()
-    crops = [Crop(read_image(files[line.field], channel), tifffile.imread(out / f"{line.field}.tif"), line) for line in lines]
+    crops = [Crop(read_image(files[line.field], *choice), tifffile.imread(out / f"{line.field}.tif"), line) for line in lines]
     save(contact_sheet(crops), out / SHEET, "", "")
     return out / SHEET
 

@@ -11,9 +11,9 @@ import numpy as np
 import pandas as pd
 from skimage.measure import regionprops_table
 
-from harness.apps.jobs import Job, Made, images_in, job, recipe_of
+from harness.apps.jobs import Job, Made, images_in, job, recipe_of, refuse_unchosen
 from harness.core.files import whole
-from harness.datasets import read_image
+from harness.datasets import Choice, read_image
 from harness.method.postprocess import nuclei_from_class_map
 from harness.network.start import load_backend
 from harness.scoring.doubt import sharpness
@@ -41,7 +41,7 @@ def segment_files(
     images: Path,
     out: Path,
     redo: bool = False,
-    channel: str | None = None,
+    choice: Choice = Choice(),
     refinements: Sequence[str] = (),
     **how: Any,
 ) -> Job:
@@ -53,8 +53,8 @@ def segment_files(
         See `network`.
     images, out : path-like
         See `harness.apps.jobs.images_in`, and folder of the label images and tables.
-    channel : str, optional
-        See `harness.datasets.read_image`.
+    choice : harness.datasets.Choice
+        Which channel or plane of each image.
     refinements : sequence of str
         Steps that the nuclei go through, see `harness.sources.refinements.open_step`.
     redo, **how
@@ -63,17 +63,18 @@ def segment_files(
     Raises
     ------
     HarnessError
-        There is no such network or step, or the folders do not fit; see `harness.apps.jobs`.
+        There is no such network or step, or the folders or the choice do not fit; see `harness.apps.jobs`.
     """
     files, steps = images_in(images, out), open_steps(refinements, Predicted())
+    refuse_unchosen(files.values(), choice)
     trained = network(model, store)
     from harness.network.inference import precision  # imports Keras, which `load_backend` keeps quiet
 
     computed = precision()  # here, and for all workers: another processor's choice would make another label image
     parts: dict[str, Any] = {"network": _digest(trained), "precision": computed}
     parts |= {"refine": described(Refined(steps=steps))} if steps else {}
-    recipe = recipe_of(parts, (*STAGES, *("refinements",) * bool(steps)), channel)
-    return job(files, out, recipe, partial(_segment, model, store, computed, steps, channel), redo, threads=THREADS, **how)
+    recipe = recipe_of(parts, (*STAGES, *("refinements",) * bool(steps)), choice)
+    return job(files, out, recipe, partial(_segment, model, store, computed, steps, choice), redo, threads=THREADS, **how)
 
 
 def _digest(network: Any) -> str:
@@ -103,8 +104,8 @@ def windowed(model: str, store: str, precision: str) -> Callable[[np.ndarray], n
     return for_windows(trained, precision)
 
 
-def _segment(model: str, store: str, precision: str, steps: Sequence[Step], channel: str | None, file: Path) -> Made:
-    image = read_image(file, channel)
+def _segment(model: str, store: str, precision: str, steps: Sequence[Step], choice: Choice, file: Path) -> Made:
+    image = read_image(file, *choice)
     with _computing:  # the rest goes on beside it
         trained = windowed(model, store, precision)
         from harness.network.inference import predict_windows, side_of

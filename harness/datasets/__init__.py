@@ -9,12 +9,15 @@ from harness.datasets.bbbc039 import open_bbbc039
 from harness.datasets.dataset import SPLITS, DataSet, Field
 from harness.datasets.folder import keep_splits, open_folder, problems, unused, write_folder
 from harness.datasets.pixels import NOT_TEXT, field_name, image_files, is_text, read_image, read_nuclei
+from harness.datasets.planes import Choice, ChoiceError
 from harness.datasets.synthetic import open_synthetic
 
 __all__ = [
     "BUILT_IN",
     "NOT_TEXT",
     "SPLITS",
+    "Choice",
+    "ChoiceError",
     "DataSet",
     "Field",
     "faults",

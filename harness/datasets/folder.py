@@ -15,6 +15,7 @@ from harness.core.errors import HarnessError
 from harness.core.files import whole
 from harness.datasets import pixels
 from harness.datasets.dataset import SPLITS, DataSet, digest_of, sha256_of, split_list_names
+from harness.datasets.planes import Choice
 
 SHARES = {"training": 0.6, "validation": 0.2, "test": 0.2}
 SEED = 0
@@ -22,12 +23,12 @@ SEED = 0
 
 @dataclass(frozen=True)
 class Contents:
-    """What lies in a data folder: field to image, field to mask file or folder of masks, splits, the channel of the nuclei."""
+    """What lies in a data folder: field to image, field to mask file or folder of masks, splits, which plane shows the nuclei."""
 
     images: dict[str, Path]
     masks: dict[str, Path]
     splits: dict[str, tuple[str, ...]]
-    channel: str | None
+    choice: Choice
     problems: tuple[str, ...]
 
 
@@ -37,7 +38,8 @@ def open_folder(folder: Path) -> DataSet:
     The split lists metadata/{training,validation,test}.txt are optional. Fields that no list names go to the
     splits that have no list, 60 : 20 : 20, drawn from their names alone; only annotated ones go to the test
     split. With all three lists, fields that none names are not used. Where images have several channels,
-    metadata/channel.txt holds the number, from 0, or the name of the one that shows the nuclei.
+    metadata/channel.txt holds the number, from 0, or the name of the one that shows the nuclei; where they have
+    several planes, metadata/plane.txt holds its number, from 0.
 
     Parameters
     ----------
@@ -59,8 +61,8 @@ def open_folder(folder: Path) -> DataSet:
         name=folder.name,
         digest=_digest(folder, contents),
         splits=contents.splits,
-        read_image=partial(_read_image, contents.images, contents.channel),
-        read_nuclei=partial(_read_nuclei, contents.images, contents.masks, contents.channel),
+        read_image=partial(_read_image, contents.images, contents.choice),
+        read_nuclei=partial(_read_nuclei, contents.images, contents.masks, contents.choice),
         unannotated=frozenset(contents.images) - frozenset(contents.masks),
     )
 
@@ -136,11 +138,22 @@ def _contents(folder: Path) -> Contents:
     ]
     lists, wrong_lists = _split_lists(folder / "metadata", images)
     splits = _complete(lists, images, masks)
-    wrong += [*wrong_lists, *_wrong_test(folder, splits["test"], masks)]
-    return Contents(images, masks, splits, _channel(folder / "metadata" / "channel.txt"), tuple(wrong))
+    choice, wrong_choice = _choice(folder / "metadata")
+    wrong += [*wrong_lists, *_wrong_test(folder, splits["test"], masks), *wrong_choice]
+    return Contents(images, masks, splits, choice, tuple(wrong))
 
 
-def _channel(file: Path) -> str | None:
+def _choice(folder: Path) -> tuple[Choice, list[str]]:
+    """What channel.txt and plane.txt hold, and what is wrong with the latter."""
+    channel, plane = (_word(folder / f"{each}.txt") for each in Choice._fields)
+    if plane is None:
+        return Choice(channel), []
+    if plane.isdecimal():
+        return Choice(channel, int(plane)), []
+    return Choice(channel), [f"{folder / 'plane.txt'}: holds '{plane:.100}'; write the number of a plane, counted from 0"]
+
+
+def _word(file: Path) -> str | None:
     return file.read_text(encoding="utf-8-sig", errors="replace").strip() or None if file.is_file() else None
 
 
@@ -230,8 +243,8 @@ def _digest(folder: Path, contents: Contents) -> str:
     with ThreadPoolExecutor() as pool:  # hashing releases the interpreter's lock
         hashes = list(pool.map(sha256_of, files))
     lists = [(split, hashlib.sha256("\n".join(fields).encode()).hexdigest()) for split, fields in contents.splits.items()]
-    if contents.channel is not None:
-        lists.append(("channel", hashlib.sha256(contents.channel.encode()).hexdigest()))
+    chosen = {name: str(value) for name, value in contents.choice._asdict().items() if value is not None}
+    lists += [(name, hashlib.sha256(value.encode()).hexdigest()) for name, value in chosen.items()]
     return digest_of([*zip(names, hashes, strict=True), *lists])
 
 
@@ -241,14 +254,14 @@ def _mask_files(mask: Path | None) -> list[Path]:
     return pixels.image_files(mask) if mask.is_dir() and not pixels.is_ome_zarr(mask) else pixels.files_of(mask)
 
 
-def _read_image(images: Mapping[str, Path], channel: str | None, field: str) -> np.ndarray:
-    return pixels.read_image(images[field], channel)
+def _read_image(images: Mapping[str, Path], choice: Choice, field: str) -> np.ndarray:
+    return pixels.read_image(images[field], *choice)
 
 
-def _read_nuclei(images: Mapping[str, Path], masks: Mapping[str, Path], channel: str | None, field: str) -> np.ndarray | None:
+def _read_nuclei(images: Mapping[str, Path], masks: Mapping[str, Path], choice: Choice, field: str) -> np.ndarray | None:
     if field not in masks:
         return None
-    nuclei, shape = pixels.read_nuclei(masks[field]), pixels.read_image(images[field], channel).shape
+    nuclei, shape = pixels.read_nuclei(masks[field]), pixels.read_image(images[field], *choice).shape
     if nuclei.shape != shape:
         raise HarnessError(
             f"{masks[field]}: is a mask of {pixels.size(nuclei.shape)}, but its image is "
@@ -260,7 +273,7 @@ def _read_nuclei(images: Mapping[str, Path], masks: Mapping[str, Path], channel:
 def _problems_of_pixels(contents: Contents) -> Iterator[str]:
     for field in contents.images:
         try:
-            _read_image(contents.images, contents.channel, field)
-            _read_nuclei(contents.images, contents.masks, contents.channel, field)
+            _read_image(contents.images, contents.choice, field)
+            _read_nuclei(contents.images, contents.masks, contents.choice, field)
         except HarnessError as error:
             yield str(error)

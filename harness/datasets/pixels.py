@@ -14,11 +14,11 @@ from skimage.measure import label
 
 from harness.core.errors import HarnessError
 from harness.core.label_images import renumber
-from harness.datasets.planes import Stored, choose, open_ome_zarr, too_many
+from harness.datasets.planes import Choice, ChoiceError, Stored, choose, open_ome_zarr, too_many
 
 NOT_TEXT = "its name is not UTF-8; rename it"
 HOLDS = 2000  # bytes of pixels to a byte of a file; deflate and LZW reach 1,000 and 1,400, on one value alone
-WORK = 40  # bytes of memory to a pixel, of its label image at the least
+WORK = 40  # bytes of memory to a pixel of the plane that is taken, of its label image at the least
 ENDINGS = (".ome.tiff", ".ome.tif", ".tiff", ".tif", ".png")
 FOLDERS = (".ome.zarr", ".zarr")  # images that are folders
 
@@ -59,15 +59,15 @@ def size(shape: tuple[int, ...]) -> str:
     return "x".join(map(str, shape)) + " px"
 
 
-def read_image(path: Path, channel: str | None = None) -> np.ndarray:
+def read_image(path: Path, channel: str | None = None, plane: int | None = None) -> np.ndarray:
     """Read a grey image.
 
     Parameters
     ----------
     path : Path
         TIFF, OME-TIFF, PNG or OME-Zarr; colour is taken as grey when red, green and blue are equal.
-    channel : str, optional
-        Which one to take of several channels, or of several planes: a name, or a number counted from 0.
+    channel, plane : optional
+        Which one to take of several: see `harness.datasets.planes.Choice`.
 
     Returns
     -------
@@ -77,17 +77,17 @@ def read_image(path: Path, channel: str | None = None) -> np.ndarray:
     Raises
     ------
     HarnessError
-        The file cannot be read, has several planes or real colours and none was chosen, has no such channel, or holds NaN
-        or infinite values.
+        The file cannot be read, or holds NaN or infinite values. A `ChoiceError` where it has several planes or real colours
+        and none was chosen, or no such channel or plane.
     """
     stored = _stored(path)
-    if channel is not None:
-        stored = choose(path, stored, channel)
+    if (channel, plane) != (None, None):
+        stored = choose(path, stored, Choice(channel, plane))
     elif is_ome_zarr(path) and stored.several:  # may be larger than the memory
-        raise HarnessError(f"{path}: {too_many(stored)}")
+        raise ChoiceError(f"{path}: {too_many(stored)}")
     image = _grey(np.asarray(stored.pixels))
     if image.ndim != 2:
-        raise HarnessError(f"{path}: {too_many(stored)}")
+        raise ChoiceError(f"{path}: {too_many(stored)}")
     if image.dtype.kind not in "uif":
         raise HarnessError(f"{path}: holds {image.dtype} values; save it with integer or float grey values")
     if image.dtype.kind == "f" and not np.isfinite(image).all():
@@ -194,7 +194,7 @@ def _stored(path: Path) -> Stored:
     return stored
 
 
-def _check_size(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:
+def _check_size(path: Path, shape: tuple[int, ...], dtype: np.dtype, axes: str) -> None:
     """Before memory is asked for: what a file says of its size may be wrong, and a size may be too large for this machine."""
     pixels = prod(shape)
     if pixels * dtype.itemsize > HOLDS * path.stat().st_size:
@@ -202,10 +202,11 @@ def _check_size(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> None:
             f"{path}: says it is of {size(shape)}, more than its {path.stat().st_size} bytes can hold; "
             "replace the file or take it out of the data set"
         )
-    free = psutil.virtual_memory().available
-    if pixels * WORK > free:
+    plane = prod(length for axis, length in zip(axes, shape, strict=True) if axis in "YX")
+    needed, free = plane * WORK + (pixels - plane) * dtype.itemsize, psutil.virtual_memory().available
+    if needed > free:
         raise HarnessError(
-            f"{path}: {size(shape)} take {pixels * WORK / 1e9:.1f} GB to work on, and {free / 1e9:.1f} GB are free; "
+            f"{path}: {size(shape)} take {needed / 1e9:.1f} GB to work on, and {free / 1e9:.1f} GB are free; "
             "cut it into smaller images"
         )
 
@@ -214,7 +215,7 @@ def _png(path: Path) -> Stored:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # of sizes that are checked here
         there = iio.improps(path, plugin="pillow")
-        _check_size(path, there.shape, there.dtype)
+        _check_size(path, there.shape, there.dtype, "YXS"[: len(there.shape)])
         pixels = iio.imread(path, plugin="pillow")
     pixels = pixels[..., 0] if pixels.shape[2:] == (2,) else pixels  # grey with opacity
     return Stored(pixels, "YXS"[: pixels.ndim])
@@ -223,7 +224,7 @@ def _png(path: Path) -> Stored:
 def _tiff(path: Path) -> Stored:
     with tifffile.TiffFile(path) as file:
         for series in file.series[:1]:
-            _check_size(path, series.shape, series.dtype or np.dtype(bool))
+            _check_size(path, series.shape, series.dtype or np.dtype(bool), series.axes)
         try:
             pixels, axes = file.asarray(), file.series[0].axes
         except ValueError as error:

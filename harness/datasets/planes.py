@@ -9,8 +9,27 @@ from harness.core.errors import HarnessError
 from harness.core.extras import need
 
 KINDS = {"C": "channels", "S": "colours", "Z": "planes in depth", "T": "moments"}
-CHOOSE = "choose the one that shows the nuclei by number or name, with --channel or in a data folder's metadata/channel.txt"
+CHANNELS = "CS"
 SPLIT = "save the plane or projection that shows the nuclei in a file of its own"
+
+
+class ChoiceError(HarnessError):
+    """A file holds several planes, and what was chosen of them is none or not one."""
+
+
+class Choice(NamedTuple):
+    """Which plane of a file shows the nuclei; both are needed where there are channels and planes of another kind.
+
+    Attributes
+    ----------
+    channel : str, optional
+        A name or, counted from 0, a number; alone, also the number of a plane where there are no channels.
+    plane : int, optional
+        In depth or time, counted from 0.
+    """
+
+    channel: str | None = None
+    plane: int | None = None
 
 
 class Stored(NamedTuple):
@@ -31,60 +50,91 @@ class Stored(NamedTuple):
     names: tuple[str, ...] = ()
 
     @property
-    def several(self) -> dict[str, int]:
-        """The axes beside rows and columns that are longer than 1, with their lengths."""
+    def several(self) -> list[tuple[str, int]]:
+        """The axes beside rows and columns that are longer than 1, with their lengths; a letter may come twice."""
         lengths = zip(self.axes, self.pixels.shape, strict=True)
-        return {axis: length for axis, length in lengths if axis not in "YX" and length > 1}
+        return [(axis, length) for axis, length in lengths if axis not in "YX" and length > 1]
+
+    def split(self) -> tuple[str, str]:
+        """The letters of `several`: those of channels and colours, and those of other planes."""
+        axes = "".join(axis for axis, _ in self.several)
+        return "".join(axis for axis in axes if axis in CHANNELS), "".join(axis for axis in axes if axis not in CHANNELS)
 
 
-def choose(path: Path, stored: Stored, channel: str) -> Stored:
-    """One channel of a file or, where it has no channels, one plane.
+def choose(path: Path, stored: Stored, choice: Choice) -> Stored:
+    """One plane of a file.
 
     Parameters
     ----------
     path : Path
         For messages.
     stored : Stored
-    channel : str
-        A name or, counted from 0, a number.
+    choice : Choice
+        Colours need none: they may be equal.
 
     Returns
     -------
     Stored
-        Without that axis, in memory.
+        Without the chosen axes, in memory.
 
     Raises
     ------
-    HarnessError
-        There is no such channel, or there are planes of two kinds.
+    ChoiceError
+        There is no such channel or plane, or not all was chosen that the file holds several of.
     """
-    if len(stored.several) > 1:
-        raise HarnessError(f"{path}: {too_many(stored)}")
-    axis = next(iter(stored.several), "")
+    channels, planes = stored.split()
+    if len(channels) > 1 or len(planes) > 1:
+        raise ChoiceError(f"{path}: {too_many(stored)}")
+    if choice.plane is None and not channels and choice.channel not in stored.names:
+        channels, planes = planes, ""
+    at: dict[str, int] = {}
+    if choice.channel is not None:
+        at[channels] = _channel(path, stored, channels, choice.channel)
+    if choice.plane is not None:
+        at[planes] = _plane(path, stored, planes, choice.plane)
+    if {axis for axis, _ in stored.several} - {*at, "S"}:
+        raise ChoiceError(f"{path}: {too_many(stored)}")
+    index = tuple(at.get(axis, slice(None)) for axis in stored.axes)
+    return Stored(np.asarray(stored.pixels[index]), "".join(axis for axis in stored.axes if axis not in at))
+
+
+def _channel(path: Path, stored: Stored, axis: str, channel: str) -> int:
     names = _names(stored, axis)
     at = names.index(channel) if channel in names else int(channel) if channel.isdecimal() else len(names)
     if at >= len(names):
-        raise HarnessError(f"{path}: has no channel '{channel}'; there is {_listed(names)}")
-    index = tuple(at if each == axis else slice(None) for each in stored.axes)
-    return Stored(np.asarray(stored.pixels[index]), stored.axes.replace(axis, ""))
+        raise ChoiceError(f"{path}: has no channel '{channel}'; there is {_listed(names)}")
+    return at
+
+
+def _plane(path: Path, stored: Stored, axis: str, plane: int) -> int:
+    count = dict(stored.several).get(axis, 1)
+    if plane >= count:
+        raise ChoiceError(f"{path}: has no plane {plane}; there {'is' if count == 1 else 'are'} {count}, counted from 0")
+    return plane
 
 
 def too_many(stored: Stored) -> str:
     """What is wrong with a file of several planes, and what to do, in words."""
-    if len(stored.several) != 1:
+    channels, planes = stored.split()
+    if not channels + planes or len(channels) > 1 or len(planes) > 1:
         return f"{_told(stored)}; {SPLIT}"
-    named = any(names := _names(stored, *stored.several))
-    return f"{_told(stored)}{f' ({_listed(names)})' if named else ''}; {CHOOSE}"
+    wanted = ["channel"] * len(channels) + ["plane"] * len(planes)
+    options, files = " and ".join(f"--{each}" for each in wanted), " and ".join(f"{each}.txt" for each in wanted)
+    by = "number or name" if channels else "number"
+    return f"{_told(stored)}; choose the one that shows the nuclei by {by}, with {options} or in a data folder's metadata/{files}"
 
 
 def _told(stored: Stored) -> str:
-    told = " and ".join(f"{length} {KINDS.get(axis, 'planes')}" for axis, length in stored.several.items())
-    return f"has {told or 'no rows or no columns'}"
+    told = []
+    for axis, length in stored.several:
+        names = _names(stored, axis)
+        told.append(f"{length} {KINDS.get(axis, 'planes')}" + (f" ({_listed(names)})" if any(names) else ""))
+    return f"has {' and '.join(told) or 'no rows or no columns'}"
 
 
 def _names(stored: Stored, axis: str) -> tuple[str, ...]:
     """As many as there are planes along an axis; empty where the file has no name for one."""
-    count = stored.several.get(axis, 1)
+    count = dict(stored.several).get(axis, 1)
     named = len(stored.names) == count and axis in ("C", "")
     return stored.names if named else ("",) * count
 

@@ -1,5 +1,7 @@
 """The one plane that shows the nuclei of files that hold several."""
 
+from collections import namedtuple
+
 import imageio.v3 as iio
 import numpy as np
 import pytest
@@ -50,9 +52,9 @@ def colours(path):
     return path
 
 
-def refused(path, channel=None):
+def refused(path, channel=None, plane=None):
     with pytest.raises(HarnessError) as caught:
-        read_image(path, channel)
+        read_image(path, channel, plane)
     assert "\n" not in str(caught.value) and str(path) in str(caught.value) and ";" in str(caught.value)
     return str(caught.value)
 
@@ -86,12 +88,73 @@ def test_colours_and_planes_by_number(tmp_path):
 
 
 def test_what_no_channel_can_choose_is_refused(tmp_path):
-    both = ome_tiff(tmp_path / "a.ome.tif", np.stack([PLANES] * 2), "ZCYX")
-    for channel in (None, "0"):
-        assert "has 2 planes in depth and 3 channels; save the plane" in refused(both, channel)
+    both = ome_tiff(tmp_path / "a.ome.tif", np.stack([PLANES] * 2), "TZYX")
+    for choice in ((), ("0",), (None, 0), ("0", 0)):
+        assert "has 2 moments and 3 planes in depth; save the plane" in refused(both, *choice)
+    tifffile.imwrite(tmp_path / "unnamed.tif", np.stack([PLANES[:2]] * 5))  # as tifffile writes them, without their kinds
+    for choice in ((), ("0",), (None, 0)):
+        assert "has 5 planes and 2 planes; save the plane" in refused(tmp_path / "unnamed.tif", *choice)
     named = ome_tiff(tmp_path / "b.ome.tif")
     assert "has no channel 'RFP'; there is 0 DAPI, 1 GFP, 2 7" in refused(named, "RFP")
     assert "has no channel '-1'" in refused(named, "-1")
+
+
+DEEP = np.arange(4 * 3 * 20 * 30, dtype=np.uint16).reshape(4, 3, 20, 30)
+
+
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda folder: ome_tiff(folder / "a.ome.tif", DEEP, "ZCYX"),
+        lambda folder: ome_tiff(folder / "a.ome.tif", DEEP.swapaxes(0, 1)[None], "TCZYX"),
+        lambda folder: ome_zarr(folder / "a.ome.zarr", DEEP.swapaxes(0, 1)[None], "tczyx"),
+        lambda folder: ome_zarr(folder / "a.zarr", DEEP, "zcyx", version="0.5"),
+    ],
+)
+def test_a_plane_of_a_channel(tmp_path, write):
+    path = write(tmp_path)
+    for channel, plane in (("0", 3), ("GFP", 0), ("7", 2)):
+        chosen = NAMES.index(channel) if channel in NAMES else int(channel)
+        np.testing.assert_array_equal(read_image(path, channel, plane), DEEP[plane, chosen])
+    for choice in ((), ("GFP",), (None, 1)):
+        line = refused(path, *choice)
+        assert "4 planes in depth" in line and "3 channels (0 DAPI, 1 GFP, 2 7)" in line
+        assert "by number or name, with --channel and --plane or in a data folder's metadata/channel.txt and plane.txt" in line
+    assert "has no plane 4; there are 4, counted from 0" in refused(path, "GFP", 4)
+    assert "has no channel 'RFP'; there is 0 DAPI, 1 GFP, 2 7" in refused(path, "RFP", 1)
+
+
+def test_a_plane_of_a_stack_without_channels(tmp_path):
+    path = stack(tmp_path / "a.tif")
+    np.testing.assert_array_equal(read_image(path, plane=2), PLANES[2])
+    np.testing.assert_array_equal(read_image(path, "0", 2), PLANES[2])
+    assert "has 3 planes in depth; choose the one that shows the nuclei by number, with --plane or in" in refused(path)
+    assert "has no plane 3; there are 3, counted from 0" in refused(path, plane=3)
+    named = ome_zarr(tmp_path / "b.zarr", PLANES[None], "czyx", ["DAPI"])
+    np.testing.assert_array_equal(read_image(named, "DAPI", 1), PLANES[1])
+    assert "has 3 planes in depth; choose" in refused(named, "DAPI")
+
+
+def test_an_image_without_depth_has_plane_0(tmp_path):
+    path = ome_tiff(tmp_path / "a.ome.tif")
+    np.testing.assert_array_equal(read_image(path, "GFP", 0), PLANES[1])
+    assert "has no plane 1; there is 1, counted from 0" in refused(path, "GFP", 1)
+    assert "has 3 channels (0 DAPI, 1 GFP, 2 7); choose" in refused(path, plane=0)
+
+
+def test_a_plane_of_colours_that_are_grey(tmp_path):
+    grey = np.stack([(PLANES // 8).astype(np.uint8)] * 3, axis=-1)
+    tifffile.imwrite(tmp_path / "a.tif", grey, photometric="rgb")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tif", plane=1), grey[1, ..., 0])
+
+
+def test_a_stack_takes_memory_to_work_on_for_one_plane(tmp_path, monkeypatch):
+    path = stack(tmp_path / "a.tif")
+    memory = namedtuple("memory", "available")
+    monkeypatch.setattr("psutil.virtual_memory", lambda: memory(600 * 40 + 1200 * 2))
+    np.testing.assert_array_equal(read_image(path, plane=1), PLANES[1])
+    monkeypatch.setattr("psutil.virtual_memory", lambda: memory(600 * 40 + 1200 * 2 - 1))
+    assert "take 0.0 GB to work on" in refused(path, plane=1)
 
 
 def test_a_file_of_one_channel_has_channel_0(tmp_path):
@@ -142,3 +205,24 @@ def test_a_data_folder_names_its_channel_and_the_choice_is_part_of_its_digest(tm
         digests.add(chosen.digest)
     (tmp_path / "images" / "f.ome.zarr" / ".zattrs").write_text("{}")
     assert len(digests) == 3 and open_dataset(str(tmp_path)).digest not in digests
+
+
+def test_a_data_folder_names_its_plane(tmp_path):
+    for folder in ("images", "masks", "metadata"):
+        (tmp_path / folder).mkdir()
+    for name in "abcde":
+        ome_tiff(tmp_path / "images" / f"{name}.ome.tif", DEEP + ord(name), "ZCYX")
+        tifffile.imwrite(tmp_path / "masks" / f"{name}.tif", np.arange(600, dtype=np.uint16).reshape(20, 30))
+    (tmp_path / "metadata" / "channel.txt").write_text("GFP")
+    assert len(problems(tmp_path)) == 5 and "metadata/channel.txt and plane.txt" in problems(tmp_path)[0]
+    digests = {open_dataset(str(tmp_path)).digest}
+    for plane in (0, 3):
+        (tmp_path / "metadata" / "plane.txt").write_text(f"{plane}\n")
+        assert problems(tmp_path) == []
+        chosen = open_dataset(str(tmp_path))
+        np.testing.assert_array_equal(chosen.read_image("a"), DEEP[plane, 1] + ord("a"))
+        digests.add(chosen.digest)
+    assert len(digests) == 3
+    (tmp_path / "metadata" / "plane.txt").write_text("middle")
+    with pytest.raises(HarnessError, match=r"plane.txt: holds 'middle'; write the number of a plane, counted from 0"):
+        open_dataset(str(tmp_path))
