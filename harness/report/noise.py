@@ -92,6 +92,11 @@ def _spoilt(result: RowResults) -> _Spoilt | None:
     return _Spoilt(result.name, row.model_copy(update={"refine": row.refine[:-1]}), steps[-1])
 
 
+def is_spoilt(row: Row) -> bool:
+    """Whether a row learns from labels that were made worse on purpose: its scores count, its pictures would be dozens."""
+    return any(isinstance(step, Noise) for step in getattr(row.source, "steps", ()))
+
+
 def _without_title(row: Row) -> str:
     return row.model_copy(update={"title": ""}).model_dump_json()
 

@@ -9,6 +9,7 @@ from harness.report.figures import fields, noise, paper, placed, refinement, sco
 from harness.report.figures.architecture import architecture
 from harness.report.figures.style import Picture, save
 from harness.report.markdown import escape
+from harness.report.noise import is_spoilt
 
 __all__ = ["Picture", "draw_all"]
 
@@ -59,7 +60,7 @@ def draw_all(content: Content, folder: Path) -> list[Picture]:
             )
         )
     for result in content.done if content.dataset.at_hand else ():
-        drawn += _of_row(result, content, folder) if result.row.method != CONTROL else []
+        drawn += [] if result.row.method == CONTROL or is_spoilt(result.row) else _of_row(result, content, folder)
     return drawn
 
 

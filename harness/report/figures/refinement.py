@@ -14,6 +14,7 @@ from harness.experiment.results import RowResults
 from harness.report.content import Content
 from harness.report.figures.fields import short, window_with_most
 from harness.report.figures.style import BLACK, BLUE, MARKERS, PALETTE, PLAIN, VERMILION, legend_below, levels, printed, show
+from harness.report.noise import is_spoilt
 from harness.report.statistics import interval
 from harness.report.tables import is_reference, learned_from
 from harness.scoring.names import METRICS
@@ -32,7 +33,11 @@ class Pair(NamedTuple):
 
 def pairs(content: Content) -> list[Pair]:
     """The rows that refine something, labels or a prediction, each with the one that does not; both are done."""
-    refining = [result for result in content.done if result.row.refine or result.row.refine_prediction]
+    refining = [
+        result
+        for result in content.done
+        if (result.row.refine or result.row.refine_prediction) and not is_spoilt(result.row)  # noise refines nothing
+    ]
     return [
         Pair(plain, refined)
         for refined in refining
@@ -138,8 +143,11 @@ def offsets(pairs: list[Pair], content: Content) -> Figure:
 
 
 def chains(content: Content) -> list[list[str]]:
-    """Rows that are done and learn from each other, the first of each chain being the labels that its network learned from."""
-    rows = {result.name: result.row for result in content.done}
+    """Rows that are done and learn from each other, the first of each chain being the labels that its network learned from.
+
+    Predictions as they are: a refined one is another row of the same network.
+    """
+    rows = {result.name: result.row for result in content.done if not result.row.refine_prediction}
     taught = {row.teacher for row in rows.values() if row.teacher}
     labels = dict(learned_from(content.results))
     found = []
@@ -179,7 +187,7 @@ def generations(chains: list[list[str]], content: Content) -> Figure:
 
 
 def _is_line(content, name):
-    """As chains hold predictions as they are, so do the lines: a refined one is another row of the same network."""
+    """As chains hold predictions as they are, so do the lines."""
     return is_reference(content.results, name) and not content.results[name].row.refine_prediction
 
 

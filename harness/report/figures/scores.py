@@ -50,9 +50,10 @@ def _bare(axis):
 
 def iou_curves(content: Content) -> Figure:
     """F1 of each row over the IoU from which a pair counts."""
-    figure = Figure(figsize=(8.4, 3.8), layout="constrained")
+    rows = content.quality["row"].unique()
+    figure = Figure(figsize=(8.4, max(3.8, 0.21 * len(rows))), layout="constrained")
     axis = figure.subplots()
-    for number, row in enumerate(content.quality["row"].unique()):
+    for number, row in enumerate(rows):
         axis.plot(
             [thresh / 100 for thresh in F1],
             [content.boot[row, name][0] for name in F1.values()],
@@ -81,9 +82,13 @@ def learning_curves(history: pd.DataFrame, titles: dict[str, str]) -> Figure:
         Of the rows.
     """
     rows = list(history["row"].unique())
-    figure = Figure(figsize=(3.4 * len(rows), 3.2), layout="constrained")
-    axes = figure.subplots(1, len(rows), sharey=True, squeeze=False)[0]
-    for row, axis in zip(rows, axes, strict=True):
+    columns = min(len(rows), 8)
+    lines = -(-len(rows) // columns)
+    figure = Figure(figsize=(3.4 * columns, 3.2 * lines), layout="constrained")
+    axes = figure.subplots(lines, columns, sharey=True, squeeze=False).ravel()
+    for axis in axes[len(rows) :]:
+        axis.set_axis_off()
+    for row, axis in zip(rows, axes, strict=False):
         for _, run in history[history["row"] == row].groupby("seed"):
             axis.plot(run["epoch"], run["loss"], color=BLUE, marker=".", label="training")
             axis.plot(run["epoch"], run["val_loss"], color=VERMILION, linestyle="--", marker=".", label="validation")

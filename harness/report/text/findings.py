@@ -122,12 +122,7 @@ def claims(content: Content) -> str:
     lines = content.claims
     if lines.empty:
         return ""
-    parts = [
-        CLAIMS,
-        *_one_training(content),
-        to_markdown(_verdicts(lines), ("claim",)),
-        *_protocols_differ(lines),
-    ]
+    parts = [CLAIMS, *_one_training(content), to_markdown(_verdicts(lines), ("claim",)), *_protocols_differ(lines)]
     for claim, group in lines[lines["difference"].notna()].groupby("claim", sort=False):
         parts.append(f"### {claim}")
         for (better, worse), same in group.groupby(["better", "worse"], sort=False):
