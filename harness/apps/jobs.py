@@ -189,8 +189,9 @@ def refuse_unchosen(files: Iterable[Path], choice: Choice) -> None:
 
 def recipe_of(parts: dict[str, Any], stages: tuple[str, ...], choice: Choice = Choice()) -> dict[str, Any]:
     """What decides label images besides the image, by name: some parts, what of a file was chosen, versions of stages."""
-    chosen = {name: value for name, value in choice._asdict().items() if value is not None}
-    return parts | chosen | {f"version of {stage}": version for stage, version in versions_of(("datasets", *stages)).items()}
+    return (
+        parts | choice.given | {f"version of {stage}": version for stage, version in versions_of(("datasets", *stages)).items()}
+    )
 
 
 def _base(out: Path, name: str) -> Path:

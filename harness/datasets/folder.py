@@ -243,8 +243,7 @@ def _digest(folder: Path, contents: Contents) -> str:
     with ThreadPoolExecutor() as pool:  # hashing releases the interpreter's lock
         hashes = list(pool.map(sha256_of, files))
     lists = [(split, hashlib.sha256("\n".join(fields).encode()).hexdigest()) for split, fields in contents.splits.items()]
-    chosen = {name: str(value) for name, value in contents.choice._asdict().items() if value is not None}
-    lists += [(name, hashlib.sha256(value.encode()).hexdigest()) for name, value in chosen.items()]
+    lists += [(name, hashlib.sha256(str(value).encode()).hexdigest()) for name, value in contents.choice.given.items()]
     return digest_of([*zip(names, hashes, strict=True), *lists])
 
 

@@ -31,6 +31,11 @@ class Choice(NamedTuple):
     channel: str | None = None
     plane: int | None = None
 
+    @property
+    def given(self) -> dict[str, str | int]:
+        """What was chosen, by name: part of what decides labels and of a data set's digest."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
+
 
 class Stored(NamedTuple):
     """What a file holds.

@@ -17,14 +17,13 @@ from harness.report.content import Content
 from harness.report.markdown import NONE, bounds, code, escape, number, signed, to_markdown
 from harness.report.noise import pays_from
 from harness.report.record import plain
-from harness.report.statistics import RESAMPLES, SEED, interval
+from harness.report.statistics import NOTHING, RESAMPLES, SEED, interval
 from harness.report.tables import is_reference
 from harness.scoring.names import METRICS, TABLES
 
 FIGURE = "jaccard_equal"  # the metric of the figure
 INTERVAL = ("value", "low", "high")
 PARTS = ("scores", "ranks", "claims", "noise")
-NOTHING = np.array([np.nan])
 ABOUT = """\
 Value with its 95 % interval (bootstrap over test fields, and over seeds where a row has several), and in brackets the rank
 with the 95 % interval of ranks on the same resamples, all rows on the same fields. Bold: rank 1. *Mean rank*: over the data

@@ -75,7 +75,7 @@ def rank(metric: str, value: float) -> float:
 def title(metric: str) -> str:
     """What people read of a metric."""
     base = metric.removesuffix(PER_FIELD)
-    return METRICS[base].title.replace("`", "") + (", mean over fields" if base != metric else "")
+    return METRICS[base].plain + (", mean over fields" if base != metric else "")
 
 
 def _on_shared_fields(terms):

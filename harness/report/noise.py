@@ -3,24 +3,23 @@
 Rows are recognised by what they are: the last refinement of one is noise, and another row is the same without that step.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
 import pandas as pd
 
 from harness.experiment.registry import Row
 from harness.experiment.results import RowResults
 from harness.report.claims import ALPHA, UNSURE
-from harness.report.statistics import holm, interval, p_value
+from harness.report.statistics import NOTHING, holm, interval, p_value
 from harness.report.tables import Boot, Results
 from harness.sources.noise import KEPT, ORACLE, REALISTIC, Noise
+from harness.sources.steps import Step
 
 METRICS = ("dice_nuclei", "dice_separations", "jaccard_equal", "f1_90")
 MASKS = {ORACLE: "what is wrong", REALISTIC: "as many others, too"}
 IGNORE, KEEP = "ignore", "keep"
 NEVER = "never in the range tried"
-NOTHING = np.array([np.nan])
 COLUMNS = (
     "kind",
     "unit",
@@ -85,8 +84,7 @@ def _crossed(done: list[RowResults]) -> Iterator[dict]:
 
 
 def _spoilt(result: RowResults) -> _Spoilt | None:
-    row = result.row
-    steps = getattr(row.source, "steps", ())
+    row, steps = result.row, _steps(result.row)
     if row.method != "network" or row.refine_prediction or not steps or not isinstance(steps[-1], Noise):
         return None
     return _Spoilt(result.name, row.model_copy(update={"refine": row.refine[:-1]}), steps[-1])
@@ -94,7 +92,11 @@ def _spoilt(result: RowResults) -> _Spoilt | None:
 
 def is_spoilt(row: Row) -> bool:
     """Whether a row learns from labels that were made worse on purpose: its scores count, its pictures would be dozens."""
-    return any(isinstance(step, Noise) for step in getattr(row.source, "steps", ()))
+    return any(isinstance(step, Noise) for step in _steps(row))
+
+
+def _steps(row: Row) -> Sequence[Step]:
+    return getattr(row.source, "steps", ())
 
 
 def _without_title(row: Row) -> str:

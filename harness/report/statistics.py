@@ -11,6 +11,7 @@ RESAMPLES = 10_000
 LEVEL = 0.95
 SEED = 0
 BLOCK = 16  # seeds at once: hundreds would fill the memory
+NOTHING = np.array([np.nan])  # the values of a metric that is not there
 
 
 class Interval(NamedTuple):

@@ -7,7 +7,7 @@ import pandas as pd
 
 from harness.experiment.registry import CEILING, Registry
 from harness.experiment.results import RowResults, runs_of
-from harness.report.statistics import bootstrap, interval
+from harness.report.statistics import NOTHING, bootstrap, interval
 from harness.scoring import pixels, pooling
 from harness.scoring.metrics import PROTOCOLS
 from harness.scoring.names import METRICS, logged
@@ -139,9 +139,8 @@ def measured(boot: Boot, results: Results, metrics: Iterable[str]) -> pd.DataFra
         row, metric, value (mean over seeds), low, high, best; a line for every metric of such a row.
     """
     metrics = list(metrics)
-    nothing = np.array([np.nan])
     lines = [
-        {"row": row, "metric": metric, **interval(boot.get((row, metric), nothing))._asdict()}
+        {"row": row, "metric": metric, **interval(boot.get((row, metric), NOTHING))._asdict()}
         for row in results
         if any((row, metric) in boot for metric in metrics)
         for metric in metrics

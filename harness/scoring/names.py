@@ -11,6 +11,11 @@ class Metric(NamedTuple):
     unit: str = ""
     best: Literal["highest", "lowest", "zero"] = "highest"
 
+    @property
+    def plain(self) -> str:
+        """The title where Markdown is not obeyed, as in a picture."""
+        return self.title.replace("`", "")
+
     def rank(self, value: float) -> float:
         """Larger is better, as far as is shown."""
         shown = round(value, self.decimals)

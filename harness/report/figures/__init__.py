@@ -10,6 +10,7 @@ from harness.report.figures.architecture import architecture
 from harness.report.figures.style import Picture, save
 from harness.report.markdown import escape
 from harness.report.noise import is_spoilt
+from harness.scoring.names import METRICS
 
 __all__ = ["Picture", "draw_all"]
 
@@ -68,7 +69,7 @@ def _of_noise(content, folder):
     """Where rows learn from labels that were made worse on purpose."""
     if content.noise.empty:
         return []
-    panels = {noise.title(metric): lines for metric, lines in content.noise.groupby("metric", sort=False)}
+    panels = {METRICS[metric].plain: lines for metric, lines in content.noise.groupby("metric", sort=False)}
     return [
         save(
             noise.doses(panels),

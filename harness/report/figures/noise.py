@@ -7,15 +7,9 @@ from matplotlib.lines import Line2D
 
 from harness.report.figures.style import BLACK, BLUE, GREEN, PLAIN, VERMILION, legend_below
 from harness.report.noise import IGNORE, KEEP, MASKS
-from harness.scoring.names import METRICS
 
 COLOURS = {"kept": VERMILION, **dict(zip(MASKS.values(), (BLUE, GREEN), strict=True))}
 LABELS = {"kept": "kept", **{mask: f"ignored: {mask}" for mask in MASKS.values()}}
-
-
-def title(metric: str) -> str:
-    """What a row of panels of a metric is called."""
-    return METRICS[metric].title.replace("`", "")
 
 
 def doses(panels: dict[str, pd.DataFrame]) -> Figure:
@@ -26,22 +20,21 @@ def doses(panels: dict[str, pd.DataFrame]) -> Figure:
     panels : dict of str to DataFrame
         What a row of panels is called, and its lines of one metric, see `harness.report.noise.doses`.
     """
-    kinds = list(dict.fromkeys(kind for lines in panels.values() for kind in lines["kind"]))
-    figure = Figure(figsize=(2.3 * len(kinds) + 0.6, 2.4 * len(panels) + 0.9), layout="constrained")
-    axes = figure.subplots(len(panels), len(kinds), sharey="row", sharex="col", squeeze=False)
+    everything = pd.concat(panels.values())
+    units = everything.groupby("kind", sort=False)["unit"].first()
+    figure = Figure(figsize=(2.3 * len(units) + 0.6, 2.4 * len(panels) + 0.9), layout="constrained")
+    axes = figure.subplots(len(panels), len(units), sharey="row", sharex="col", squeeze=False)
     for (called, lines), row in zip(panels.items(), axes, strict=True):
-        for kind, axis in zip(kinds, row, strict=True):
+        for kind, axis in zip(units.index, row, strict=True):
             _panel(axis, lines[lines["kind"] == kind])
         row[0].set_ylabel(called, fontsize=9, **PLAIN)
-    for kind, top, bottom in zip(kinds, axes[0], axes[-1], strict=True):
+    for (kind, unit), top, bottom in zip(units.items(), axes[0], axes[-1], strict=True):
         top.set_title(kind, fontsize=10)
-        unit = next(lines["unit"][lines["kind"] == kind].iloc[0] for lines in panels.values() if kind in set(lines["kind"]))
         bottom.set_xlabel(unit, fontsize=9)
-    masks = dict.fromkeys(mask for lines in panels.values() for mask in lines["mask"])
-    shown = [Line2D([], [], color=COLOURS[each], marker="o", label=LABELS[each]) for each in ("kept", *masks)]
-    legend_below(
-        figure, [*shown, Line2D([], [], color=BLACK, marker="*", linestyle="", label="the better of the two (Holm, 5 %)")]
-    )
+    names = ("kept", *everything["mask"].unique())
+    curves = [Line2D([], [], color=COLOURS[name], marker="o", label=LABELS[name]) for name in names]
+    better = Line2D([], [], color=BLACK, marker="*", linestyle="", label="the better of the two (Holm, 5 %)")
+    legend_below(figure, [*curves, better])
     return figure
 
 

@@ -30,7 +30,7 @@ def placed(content: Content) -> Figure:
             _line(axis, content.boot.get((result.name, metric)), number)
         for height, result in enumerate(rows):
             _dot(axis, height, content.boot.get((result.name, metric)))
-        axis.set_title(shown.title.replace("`", ""), fontsize=10)
+        axis.set_title(shown.plain, fontsize=10)
         axis.spines[["top", "right", "left"]].set_visible(False)
         axis.tick_params(left=False, labelsize=9)
         axis.set_xlim(-0.03, 1.03)

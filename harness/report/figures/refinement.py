@@ -13,7 +13,19 @@ from harness.experiment import tracking
 from harness.experiment.results import RowResults
 from harness.report.content import Content
 from harness.report.figures.fields import short, window_with_most
-from harness.report.figures.style import BLACK, BLUE, MARKERS, PALETTE, PLAIN, VERMILION, legend_below, levels, printed, show
+from harness.report.figures.style import (
+    BLACK,
+    BLUE,
+    MARKERS,
+    PALETTE,
+    PLAIN,
+    VERMILION,
+    legend_below,
+    levels,
+    panels,
+    printed,
+    show,
+)
 from harness.report.noise import is_spoilt
 from harness.report.statistics import interval
 from harness.report.tables import is_reference, learned_from
@@ -119,12 +131,9 @@ def _contours(axis: Axes, labels: np.ndarray, colour: str) -> None:
 
 def offsets(pairs: list[Pair], content: Content) -> Figure:
     """Outline offset of each test field before and after, one panel per pair of rows."""
-    columns = min(len(pairs), 4)
-    rows = -(-len(pairs) // columns)
-    figure = Figure(figsize=(3.4 * columns, 3.7 * rows), layout="constrained")
-    axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False).ravel()
+    figure, axes = panels(len(pairs), 4, (3.4, 3.7), sharex=True)
     found = content.per_field.groupby(["row", "field"])["outline_offset"].mean()
-    for axis, pair in zip(axes, pairs, strict=False):
+    for axis, pair in zip(axes, pairs, strict=True):
         before, after = (found[result.name] for result in pair)
         axis.scatter(before, after.reindex(before.index), s=12, color=BLUE, alpha=0.6, linewidths=0)
         axis.axhline(0, color=BLACK, linewidth=0.8)
@@ -132,8 +141,6 @@ def offsets(pairs: list[Pair], content: Content) -> Figure:
         axis.axline((0, 0), slope=1, color="0.7", linewidth=0.8, linestyle="--")
         axis.set_title(f"{pair.refined.row.title}\nagainst {pair.plain.row.title}", fontsize=7, **PLAIN)
         axis.spines[["top", "right"]].set_visible(False)
-    for axis in axes[len(pairs) :]:
-        axis.set_axis_off()
     figure.supxlabel("offset before, px (positive: outside)", fontsize=9)
     figure.supylabel("offset after, px", fontsize=9)
     return figure
@@ -176,7 +183,7 @@ def generations(chains: list[list[str]], content: Content) -> Figure:
                 axis.axhline(content.boot[row, metric][0], color=BLACK, linewidth=0.9, linestyle="--")
         axis.set_xticks(range(last), ["labels", *map(str, range(1, last))])
         axis.margins(x=0.15)
-        axis.set_title(METRICS[metric].title.replace("`", ""), fontsize=10)
+        axis.set_title(METRICS[metric].plain, fontsize=10)
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(axis="y", color="0.9")
     figure.supxlabel("generation of the network", fontsize=9)

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from harness.report.content import Content
-from harness.report.figures.style import BLACK, BLUE, MARKERS, PALETTE, PLAIN, VERMILION
+from harness.report.figures.style import BLACK, BLUE, MARKERS, PALETTE, PLAIN, VERMILION, panels
 from harness.report.statistics import interval
 from harness.scoring.names import TABLES
 from harness.scoring.pooling import F1
@@ -22,7 +22,7 @@ def score_dots(content: Content) -> Figure:
         for height, result in enumerate(done):
             _dots(axis, height, content.field_scores.loc[result.name, name].dropna())
             _mean(axis, height, content.boot.get((result.name, name)))
-        axis.set_title(metric.title.replace("`", ""), fontsize=10)
+        axis.set_title(metric.plain, fontsize=10)
         _bare(axis)
         axis.grid(axis="x", color="0.9")
     axes[0].set_yticks(range(len(done)), [result.row.title for result in done], **PLAIN)
@@ -82,13 +82,8 @@ def learning_curves(history: pd.DataFrame, titles: dict[str, str]) -> Figure:
         Of the rows.
     """
     rows = list(history["row"].unique())
-    columns = min(len(rows), 8)
-    lines = -(-len(rows) // columns)
-    figure = Figure(figsize=(3.4 * columns, 3.2 * lines), layout="constrained")
-    axes = figure.subplots(lines, columns, sharey=True, squeeze=False).ravel()
-    for axis in axes[len(rows) :]:
-        axis.set_axis_off()
-    for row, axis in zip(rows, axes, strict=False):
+    figure, axes = panels(len(rows), 8, (3.4, 3.2))
+    for row, axis in zip(rows, axes, strict=True):
         for _, run in history[history["row"] == row].groupby("seed"):
             axis.plot(run["epoch"], run["loss"], color=BLUE, marker=".", label="training")
             axis.plot(run["epoch"], run["val_loss"], color=VERMILION, linestyle="--", marker=".", label="validation")

@@ -81,6 +81,17 @@ def show(axis: Axes, picture: np.ndarray, title: str) -> None:
     axis.set(xticks=[], yticks=[])
 
 
+def panels(count: int, most: int, size: tuple[float, float], sharex: bool = False) -> tuple[Figure, np.ndarray]:
+    """A figure of so many panels, `most` of them in a line, each of a size in inches, with one y axis; and its axes, (count,)."""
+    columns = min(count, most)
+    lines = -(-count // columns)
+    figure = Figure(figsize=(size[0] * columns, size[1] * lines), layout="constrained")
+    axes = figure.subplots(lines, columns, sharex=sharex, sharey=True, squeeze=False).ravel()
+    for axis in axes[count:]:
+        axis.set_axis_off()
+    return figure, axes[:count]
+
+
 def legend_below(figure: Figure, handles: list) -> None:
     """A legend in one line under the panels."""
     figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)
