@@ -112,6 +112,8 @@ def test_under_mlflow_run_the_rows_are_nested_in_its_run(harness, fields, monkey
     assert harness("report", "--dataset", fields)[0] == 0
     kept = mlflow.MlflowClient().list_artifacts(parent.info.run_id, "report")
     assert {Path(entry.path).name for entry in kept} >= {"report.md", "results.json", "figures"}
+    told = mlflow.get_run(parent.info.run_id).data.tags["mlflow.note.content"]
+    assert "report/report.html" in told and "## Table 2" in told and "![" not in told
 
 
 def test_describe_tells_a_person_and_a_script_the_same(harness, fields):

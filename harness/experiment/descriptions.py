@@ -29,6 +29,30 @@ def of_row(title: str, told: Mapping[str, float], published: Mapping[str, float]
     return "\n".join([f"{title}\n\n{HEAD}", *lines])
 
 
+def of_report(text: str, room: int = 6000) -> str:
+    """The first sections of a report, as many as there is room for: its tables.
+
+    Parameters
+    ----------
+    text : str
+        A report in Markdown. Its sections with pictures are left out, since MLflow's pages would not find them.
+    room : int
+        Characters; MLflow keeps 8,000 of a description.
+
+    Returns
+    -------
+    str
+    """
+    head, *sections = text.split("\n## ")
+    told = f"{head}\nThe whole report, with its figures, is the artefact `report/report.html`.\n"
+    for section in sections:
+        if len(told) + len(section) > room:
+            break
+        if "![" not in section:
+            told += f"\n## {section}"
+    return told
+
+
 def _line(name: str, told: Mapping[str, float], published: float | None) -> str:
     sd, low, high = (told.get(f"{name}/{of}") for of in ("sd", "low", "high"))
     between = "" if low is None or high is None else f"{low:.3f} to {high:.3f}"

@@ -474,9 +474,11 @@ def _register(logged, spec: Spec, about: dict[str, str]) -> None:
 
 
 def log_report(folder: Path) -> None:
-    """Keep a report with the run that `mlflow run` made: the folder a project ran in may be gone afterwards."""
+    """Keep a report with the run that `mlflow run` made, whose folder may be gone afterwards, and describe the run by it."""
     if mlflow.active_run():
         mlflow.log_artifacts(str(folder), "report")
+        (text,) = folder.glob("*.md")
+        mlflow.set_tag(DESCRIPTION, descriptions.of_report(text.read_text(encoding="utf-8")))
 
 
 def load_network(uri: str) -> "keras.Model":
