@@ -15,7 +15,7 @@ from harness.experiment.results import runs_of
 from harness.report import check_replaceable, claims
 from harness.report.content import Content
 from harness.report.markdown import NONE, bounds, code, escape, number, signed, to_markdown
-from harness.report.noise import pays_from
+from harness.report.noise import NO_NOISE, helps_from
 from harness.report.record import plain
 from harness.report.statistics import NOTHING, RESAMPLES, SEED, interval
 from harness.report.tables import is_reference
@@ -34,10 +34,10 @@ CLAIMED = """\
 
 Each claim as the report of one data set judges it, its p corrected within that data set; the last columns count data sets."""
 NOISE = """\
-## Wrong labels: where ignoring them pays
+## Wrong labels: where a remedy helps
 
-As the report of one data set judges it: from a level on where ignoring is better there and at all higher levels tried. In
-brackets the highest level tried, and what it costs against labels without noise."""
+As the report of one data set judges it: from a level on where it helps there and at all higher levels tried. In brackets the
+highest level tried, and what it costs against labels without noise."""
 
 
 @dataclass(frozen=True)
@@ -262,18 +262,19 @@ def _claim_table(found):
 
 
 def _noise(found):
-    """From which level on ignoring wrong labels pays, by kind and data set, and what the highest level costs."""
+    """From which level on a remedy helps, by kind and data set, and what the highest level costs."""
     if found.noise.empty:
         return []
     lines = []
-    for (kind, mask, metric), same in found.noise.groupby(["kind", "mask", "metric"], sort=False):
-        line = {"noise": kind, "ignored": mask, "metric": METRICS[metric].title}
-        told = {name: _paying(each) for name, each in same.groupby("dataset")}
+    spoilt = found.noise[found.noise["kind"] != NO_NOISE]
+    for (kind, remedy, metric), same in spoilt.groupby(["kind", "remedy", "metric"], sort=False):
+        line = {"noise": kind, "remedy": remedy, "metric": METRICS[metric].title}
+        told = {name: _helping(each) for name, each in same.groupby("dataset")}
         lines.append(line | {escape(name): told.get(name, NONE) for name in found.names})
-    table = to_markdown(pd.DataFrame(lines), ("noise", "ignored", "metric", *map(escape, found.names)))
+    table = to_markdown(pd.DataFrame(lines), ("noise", "remedy", "metric", *map(escape, found.names)))
     return [NOISE, table, f"{TABLES[FIGURE].title}:\n\n![Wrong labels, kept and ignored](figures/noise.png)"]
 
 
-def _paying(lines):
+def _helping(lines):
     worst = lines.loc[lines["level"].idxmax()]
-    return f"{pays_from(lines)} ({worst['level']:g}: {signed(worst['kept'])} kept, {signed(worst['ignored'])} ignored)"
+    return f"{helps_from(lines)} ({worst['level']:g}: {signed(worst['kept'])} kept, {signed(worst['remedied'])} remedied)"

@@ -1,10 +1,12 @@
-"""What labels that were made worse on purpose cost a network, and whether ignoring what is wrong gives some of it back.
+"""What labels that were made worse on purpose cost a network, and what gives some of it back.
 
-Rows are recognised by what they are: the last refinement of one is noise, and another row is the same without that step.
+Rows are recognised by what they are: the last refinement of one is noise that is kept, another row is the same without that step,
+and a third is the first with one remedy: what is wrong ignored, the linear loss, a band along outlines ignored.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import NamedTuple
 
 import pandas as pd
 
@@ -14,39 +16,41 @@ from harness.report.claims import ALPHA, UNSURE
 from harness.report.statistics import NOTHING, holm, interval, p_value
 from harness.report.tables import Boot, Results
 from harness.sources.noise import KEPT, ORACLE, REALISTIC, Noise
+from harness.sources.refinements import IgnoreOutlines
 from harness.sources.steps import Step
 
 METRICS = ("dice_nuclei", "dice_separations", "jaccard_equal", "f1_90")
-MASKS = {ORACLE: "what is wrong", REALISTIC: "as many others, too"}
-IGNORE, KEEP = "ignore", "keep"
+MASKS = {ORACLE: "what is wrong ignored", REALISTIC: "as many others ignored, too"}
+LINEAR, BAND = "linear loss", "outlines ignored"
+HELPS, HARMS = "helps", "harms"
+NO_NOISE = "none"
 NEVER = "never in the range tried"
 COLUMNS = (
     "kind",
     "unit",
     "level",
-    "mask",
+    "remedy",
     "metric",
     "row_clean",
     "row_kept",
-    "row_ignored",
-    *(f"{name}{end}" for name in ("clean", "kept", "ignored", "gain") for end in ("", "_low", "_high")),
+    "row_remedied",
+    *(f"{name}{end}" for name in ("clean", "kept", "remedied", "gain") for end in ("", "_low", "_high")),
     "p",
     "p_holm",
     "verdict",
 )
 
 
-@dataclass(frozen=True)
-class _Spoilt:
-    """A row that learned from labels with noise: all of it but the noise, and the noise."""
+class _Learner(NamedTuple):
+    """What a network learns from, and by which loss; `rest` is all else of its row but the title."""
 
-    name: str
-    clean: Row
-    step: Noise
+    rest: str
+    loss: str
+    steps: tuple[Step, ...]
 
 
 def doses(results: Results, boot: Boot) -> pd.DataFrame:
-    """Each noise at each level, kept and ignored, against the same row without it.
+    """Each noise at each level, kept and with a remedy, against the same row without it.
 
     Parameters
     ----------
@@ -57,14 +61,17 @@ def doses(results: Results, boot: Boot) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A line per kind, level, mask and metric of `METRICS`, sorted by kind and level: kind (outlines by their direction), unit
-        ("share of nuclei" or "px"), level, mask (what is ignored), row_clean, row_kept and row_ignored; clean (value without
-        noise), kept and ignored (differences from it), gain (ignored minus kept), each with the bounds of its 95 % interval;
-        p (two-sided, of no gain), p_holm (corrected for the lines of a metric) and verdict: "ignore" or "keep" where that
-        settles which is better, else "cannot be told". Empty where no row has noise, or the one without is not done.
+        A line per kind, level, remedy and metric of `METRICS`, sorted by kind and level: kind (outlines by direction; "none"
+        where the remedy is tried on labels without noise), unit ("share of nuclei" or "px"), level, remedy, row_clean, row_kept
+        and row_remedied; clean (value without noise), kept and remedied (differences from it), gain (remedied minus kept), each
+        with the bounds of its 95 % interval; p (two-sided, of no gain), p_holm (corrected for the lines of a metric) and verdict:
+        "helps" or "harms" where that settles it, else "cannot be told". Empty where no row has noise, or the one without is
+        not done.
     """
     done = [result for result in results.values() if result.runs]
     lines = [line | {"metric": metric} | _measured(line, metric, boot) for line in _crossed(done) for metric in METRICS]
+    if all(line["kind"] == NO_NOISE for line in lines):
+        lines = []
     frame = pd.DataFrame(lines, columns=COLUMNS).sort_values(["kind", "level"], kind="stable", ignore_index=True)
     frame["p_holm"] = frame.groupby("metric")["p"].transform(holm)
     frame["verdict"] = [_verdict(line) for line in frame.itertuples()]
@@ -72,22 +79,39 @@ def doses(results: Results, boot: Boot) -> pd.DataFrame:
 
 
 def _crossed(done: list[RowResults]) -> Iterator[dict]:
-    """What to compare: the rows with some noise that is kept, with each mask that there is, and the row without."""
-    plain = {_without_title(result.row): result.name for result in done}
-    spoilt = [found for result in done if (found := _spoilt(result))]
-    names = {(_without_title(each.clean), each.step): each.name for each in spoilt}
-    for each in spoilt:
-        clean, kept = _without_title(each.clean), replace(each.step, mask=KEPT)
-        if clean in plain and each.step.mask != KEPT and (clean, kept) in names:
-            rows = {"row_clean": plain[clean], "row_kept": names[clean, kept], "row_ignored": each.name}
-            yield {**_told(each.step), "mask": MASKS[each.step.mask], **rows}
+    """What to compare: a row with a remedy, the same without it, and the same without its noise."""
+    names = {_learner(result.row): result.name for result in done if _learns(result.row)}
+    for learner, name in names.items():
+        for remedy, kept in _without_remedy(learner):
+            noise = last if isinstance(last := _last(kept), Noise) else None
+            clean = kept._replace(steps=kept.steps[:-1]) if noise else kept
+            if kept in names and clean in names and not (noise and noise.mask):
+                rows = {"row_clean": names[clean], "row_kept": names[kept], "row_remedied": name}
+                yield {**_told(noise), "remedy": remedy, **rows}
 
 
-def _spoilt(result: RowResults) -> _Spoilt | None:
-    row, steps = result.row, _steps(result.row)
-    if row.method != "network" or row.refine_prediction or not steps or not isinstance(steps[-1], Noise):
-        return None
-    return _Spoilt(result.name, row.model_copy(update={"refine": row.refine[:-1]}), steps[-1])
+def _learns(row: Row) -> bool:
+    return row.method == "network" and not row.refine_prediction
+
+
+def _learner(row: Row) -> _Learner:
+    rest = row.model_copy(update={"title": "", "loss": "log-dice", "refine": []})
+    return _Learner(rest.model_dump_json(), row.loss, tuple(_steps(row)))
+
+
+def _without_remedy(learner: _Learner) -> Iterator[tuple[str, _Learner]]:
+    """Each remedy that a row has, and the row without that one."""
+    before, last = learner.steps[:-1], _last(learner)
+    if isinstance(last, Noise) and last.mask != KEPT:
+        yield MASKS[last.mask], learner._replace(steps=(*before, replace(last, mask=KEPT)))
+    if isinstance(last, IgnoreOutlines):
+        yield BAND, learner._replace(steps=before)
+    if learner.loss == "dice":
+        yield LINEAR, learner._replace(loss="log-dice")
+
+
+def _last(learner: _Learner) -> Step | None:
+    return learner.steps[-1] if learner.steps else None
 
 
 def is_spoilt(row: Row) -> bool:
@@ -99,12 +123,10 @@ def _steps(row: Row) -> Sequence[Step]:
     return getattr(row.source, "steps", ())
 
 
-def _without_title(row: Row) -> str:
-    return row.model_copy(update={"title": ""}).model_dump_json()
-
-
-def _told(step: Noise) -> dict:
+def _told(step: Noise | None) -> dict:
     """Kind, unit and level of a noise in words; its level is what it is measured in, an offset where it has one."""
+    if not step:
+        return {"kind": NO_NOISE, "unit": "", "level": 0}
     kind = step.name.removeprefix("noise-")
     by = getattr(step, "by", None)
     if by is None:
@@ -114,8 +136,8 @@ def _told(step: Noise) -> dict:
 
 
 def _measured(line: dict, metric: str, boot: Boot) -> dict:
-    clean, kept, ignored = (boot.get((line[f"row_{name}"], metric), NOTHING) for name in ("clean", "kept", "ignored"))
-    quantities = {"clean": clean, "kept": kept - clean, "ignored": ignored - clean, "gain": ignored - kept}
+    clean, kept, remedied = (boot.get((line[f"row_{name}"], metric), NOTHING) for name in ("clean", "kept", "remedied"))
+    quantities = {"clean": clean, "kept": kept - clean, "remedied": remedied - clean, "gain": remedied - kept}
     found = {name: interval(values) for name, values in quantities.items()}
     flat = {name: each.value for name, each in found.items()}
     flat |= {f"{name}_{end}": getattr(each, end) for name, each in found.items() for end in ("low", "high")}
@@ -123,17 +145,17 @@ def _measured(line: dict, metric: str, boot: Boot) -> dict:
 
 
 def _verdict(line) -> str:
-    return UNSURE if not line.p_holm < ALPHA else IGNORE if line.gain > 0 else KEEP
+    return UNSURE if not line.p_holm < ALPHA else HELPS if line.gain > 0 else HARMS
 
 
-def pays_from(lines: pd.DataFrame) -> str:
-    """From which level on ignoring is better, by the lines of one kind, mask and metric: at that level and at all above it.
+def helps_from(lines: pd.DataFrame) -> str:
+    """From which level on a remedy helps, by the lines of one kind, remedy and metric: at that level and at all above it.
 
     Examples
     --------
-    >>> pays_from(pd.DataFrame({"level": [0.1, 0.2, 0.4], "verdict": ["keep", "ignore", "ignore"]}))
+    >>> helps_from(pd.DataFrame({"level": [0.1, 0.2, 0.4], "verdict": ["harms", "helps", "helps"]}))
     'from 0.2 on'
     """
     falling = lines.sort_values("level", ascending=False)
-    good = falling["level"][(falling["verdict"] == IGNORE).cummin()]
+    good = falling["level"][(falling["verdict"] == HELPS).cummin()]
     return f"from {good.iloc[-1]:g} on" if len(good) else NEVER

@@ -10,16 +10,21 @@ from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import numpy as np
+from scipy.ndimage import binary_dilation, binary_erosion
 from skimage.measure import regionprops
+from skimage.morphology import disk
 
 from harness.core.errors import HarnessError
 from harness.core.label_images import renumber
 from harness.datasets import DataSet, Field
+from harness.method.classmap import SEPARATION, class_map
 from harness.sources.base import LabelSource
 from harness.sources.declumping import recut
 from harness.sources.noise import NOISE
 from harness.sources.outlines import outlines_at
 from harness.sources.steps import Step
+
+WIDEST = 10  # px of a band along outlines; a nucleus of any data set here would be all band
 
 
 @dataclass(frozen=True)
@@ -138,7 +143,31 @@ class IgnoreConcave(Step):
         return labels, ignore | np.isin(labels, concave)
 
 
-REFINEMENTS: tuple[type[Step], ...] = (HalfContrast, RestoreClumps, Declump, IgnoreDiscarded, IgnoreConcave)
+@dataclass(frozen=True)
+class IgnoreOutlines(Step):
+    """Where exactly a nucleus ends is what labels know least: a band along its outline is ignored.
+
+    Attributes
+    ----------
+    width : int
+        px to both sides, towards background alone: what separates two nuclei is still taught.
+    """
+
+    name = "ignore-outlines"
+    width: int = 1
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.width <= WIDEST or self.width != int(self.width):
+            raise HarnessError(f"refinement ignore-outlines: width is {self.width!r}; expected a whole number from 1 to {WIDEST}")
+
+    def apply(self, source: LabelSource, field: Field, labels: np.ndarray, ignore: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `Step.apply`; the labels stay."""
+        nuclei, around = labels > 0, disk(int(self.width))
+        sure = binary_erosion(nuclei, around, border_value=1) | ~binary_dilation(nuclei, around)
+        return labels, ignore | (~sure & (class_map(labels) != SEPARATION))
+
+
+REFINEMENTS: tuple[type[Step], ...] = (HalfContrast, RestoreClumps, Declump, IgnoreDiscarded, IgnoreConcave, IgnoreOutlines)
 STEPS: dict[str, type[Step]] = {step.name: step for step in (*REFINEMENTS, *NOISE)}
 
 

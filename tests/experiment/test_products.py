@@ -74,7 +74,17 @@ def test_a_product_that_makes_no_rows_is_refused(text, said, tmp_path):
 
 def test_the_study_of_noise_crosses_kinds_levels_and_masks():
     rows = load_registry(_packaged("noise.toml")).rows
-    steps = [row.refine[0] for name, row in rows.items() if name != "network-recipe" and row.refine]
-    assert len({step["step"] for step in steps}) == 6 and len(rows) == 41
+    robust = [name for name in rows if name.startswith(("linear", "band"))]
+    steps = [row.refine[0] for name, row in rows.items() if name not in ["network-recipe", *robust] and row.refine]
+    assert len({step["step"] for step in steps}) == 6 and len(rows) == 41 + 14
     paired = [{key: value for key, value in step.items() if key != "mask"} for step in steps]
     assert all(paired.count(step) == 2 for step in paired)
+
+
+def test_what_may_help_is_tried_at_a_level_that_is_tried_without_it():
+    rows = load_registry(_packaged("noise.toml")).rows
+    kept = [row.source.steps for name, row in rows.items() if name.endswith("-0")]
+    for name, row in rows.items():
+        if name.startswith(("linear-", "band-")) and not name.endswith("manual"):
+            assert row.source.steps[:1] in kept and (row.loss == "dice") == name.startswith("linear")
+            assert [step.name for step in row.source.steps[1:]] == ["ignore-outlines"] * name.startswith("band")

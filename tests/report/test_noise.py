@@ -1,4 +1,4 @@
-"""What wrong labels cost a network, kept and ignored, and from which level on ignoring them pays."""
+"""What wrong labels cost a network, and from which level on a remedy helps."""
 
 from dataclasses import replace
 from types import SimpleNamespace
@@ -11,9 +11,10 @@ from harness.experiment.registry import load_registry
 from harness.experiment.results import RowResults
 from harness.report import across, content, figures
 from harness.report.claims import UNSURE
-from harness.report.noise import IGNORE, KEEP, METRICS, NEVER, doses, pays_from
+from harness.report.noise import BAND, HARMS, HELPS, LINEAR, MASKS, METRICS, NEVER, NO_NOISE, doses, helps_from
 from harness.report.statistics import bootstrap
 from harness.report.text import findings
+from harness.sources.noise import ORACLE, Noise
 
 BOOK = load_registry("experiments/noise.toml")
 
@@ -23,13 +24,14 @@ def results(names=BOOK.rows):
 
 
 def boot(cost, gain, spread=0.01, fields=40):
-    """Every row scores 0.9 less its cost; a row that ignores what is wrong gets the gain back, give or take a field's spread."""
+    """Every row scores 0.9 less its cost; a row with a remedy gets the gain back, give or take a field's spread."""
     rng, made = np.random.default_rng(0), {}
     index = pd.MultiIndex.from_product([[0], range(fields)], names=["seed", "field"])
     for name, row in BOOK.rows.items():
-        step = row.refine[-1] if name.split("-")[0] in {"noise", "merged", "outline", "shifted"} else None
-        level = abs(step.get("by", step.get("share", 0))) if step else 0
-        value = 0.9 - cost * level + (gain(level) if step and step["mask"] else 0)
+        steps = [step for step in getattr(row.source, "steps", ()) if isinstance(step, Noise)] if name != "network-recipe" else []
+        level = sum(abs(getattr(step, "by", step.share)) for step in steps)
+        remedied = name.startswith(("linear", "band")) or any(step.mask for step in steps)
+        value = 0.9 - cost * level + (gain(level) if remedied else 0)
         for metric in METRICS:
             values = value + spread * rng.normal(0, 1, fields)
             made[name, metric] = bootstrap(pd.DataFrame({"above": values, "below": 1.0}, index=index))
@@ -38,16 +40,29 @@ def boot(cost, gain, spread=0.01, fields=40):
 
 def test_every_kind_and_level_of_the_study_is_compared_with_the_row_without_noise():
     found = doses(results(), boot(0.1, lambda level: 0.05))
-    assert set(found["kind"]) == {"missing", "split", "false", "merged", "outline inwards", "outline outwards", "shifted"}
-    assert len(found) == (9 + 3 + 4 + 3) * len(METRICS)  # of shares, merged, outlines, shifts
-    assert set(found["row_clean"]) == {"network-manual"} and (found["mask"] == "what is wrong").all()
-    line = found[(found["kind"] == "outline inwards") & (found["level"] == 2) & (found["metric"] == "jaccard_equal")].iloc[0]
-    assert (line["row_kept"], line["row_ignored"], line["unit"]) == ("outline--2-0", "outline--2-1", "px")
+    kinds = {"missing", "split", "false", "merged", "outline inwards", "outline outwards", "shifted"}
+    assert set(found["kind"]) == kinds | {NO_NOISE} and set(found["row_clean"]) == {"network-manual"}
+    masked = found[found["remedy"] == MASKS[ORACLE]]
+    assert len(masked) == (9 + 3 + 4 + 3) * len(METRICS)  # of shares, merged, outlines, shifts
+    line = masked[(masked["kind"] == "outline inwards") & (masked["level"] == 2) & (masked["metric"] == "jaccard_equal")].iloc[0]
+    assert (line["row_kept"], line["row_remedied"], line["unit"]) == ("outline--2-0", "outline--2-1", "px")
     assert line["kept"] == pytest.approx(-0.2, abs=0.01) and line["gain"] == pytest.approx(0.05, abs=0.01)
-    assert line["kept_low"] < line["kept"] < line["kept_high"] and line["verdict"] == IGNORE
+    assert line["kept_low"] < line["kept"] < line["kept_high"] and line["verdict"] == HELPS
 
 
-@pytest.mark.parametrize(("gain", "verdict"), [(0.02, IGNORE), (-0.02, KEEP), (0.0, UNSURE)])
+@pytest.mark.parametrize(("remedy", "called"), [(LINEAR, "linear"), (BAND, "band")])
+def test_remedies_that_know_nothing_are_tried_at_one_level_of_each_kind_and_without_noise(remedy, called):
+    found = doses(results(), boot(0.1, lambda level: 0.05))
+    lines = found[found["remedy"] == remedy]
+    kept = dict(zip(lines["row_remedied"], lines["row_kept"], strict=True))
+    assert len(lines) == 7 * len(METRICS) and kept[f"{called}-manual"] == "network-manual"
+    assert kept[f"{called}-missing-0.2"] == "noise-missing-0.2-0" and kept[f"{called}-px-outline-2"] == "outline-2-0"
+    assert (lines[lines["kind"] == NO_NOISE]["kept"] == 0).all()
+    alone = {"network-manual", f"{called}-manual"}
+    assert doses(results(alone), boot(0.1, lambda _: 0)).empty
+
+
+@pytest.mark.parametrize(("gain", "verdict"), [(0.02, HELPS), (-0.02, HARMS), (0.0, UNSURE)])
 def test_a_verdict_needs_more_than_chance(gain, verdict):
     found = doses(results(), boot(0.1, lambda _: gain))
     assert (found["verdict"] == verdict).mean() >= 0.95 and (found["p_holm"] >= found["p"]).all()
@@ -64,14 +79,14 @@ def test_rows_that_are_not_done_and_other_refinements_are_left_out():
 @pytest.mark.parametrize(
     ("verdicts", "said"),
     [
-        ([IGNORE, IGNORE, IGNORE], "from 1 on"),
-        ([IGNORE, UNSURE, IGNORE], "from 4 on"),
-        ([IGNORE, IGNORE, KEEP], NEVER),
+        ([HELPS, HELPS, HELPS], "from 1 on"),
+        ([HELPS, UNSURE, HELPS], "from 4 on"),
+        ([HELPS, HELPS, HARMS], NEVER),
         ([UNSURE] * 3, NEVER),
     ],
 )
-def test_ignoring_pays_from_a_level_on_where_it_does_at_all_above(verdicts, said):
-    assert pays_from(pd.DataFrame({"level": [1, 2, 4], "verdict": verdicts})) == said
+def test_ignoring_helps_from_a_level_on_where_it_does_at_all_above(verdicts, said):
+    assert helps_from(pd.DataFrame({"level": [1, 2, 4], "verdict": verdicts})) == said
 
 
 @pytest.fixture(scope="module")
@@ -85,8 +100,8 @@ def noisy(book, resolve, small, seven):
 
 def test_the_report_says_it_in_words_and_draws_it(noisy, tmp_path):
     text = findings.noise(noisy)
-    assert "missing, ignoring what is wrong: from 0.4 on" in text and "shifted, ignoring what is wrong: from 1 on" in text
-    assert text.count("| missing ") == 3 * len(METRICS)
+    assert "missing, what is wrong ignored: from 0.4 on" in text and "shifted, what is wrong ignored: from 1 on" in text
+    assert text.count("| missing ") == 5 * len(METRICS)
     (drawn,) = figures._of_noise(noisy, tmp_path)
     assert drawn.name == "noise.png" and (tmp_path / "noise.png").stat().st_size > 10_000
     assert findings.noise(replace(noisy, noise=doses({}, {}))) == ""

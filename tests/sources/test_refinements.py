@@ -11,6 +11,7 @@ from scipy import ndimage
 from harness.core.errors import HarnessError
 from harness.datasets import DataSet, Field, open_dataset
 from harness.experiment import registry
+from harness.method.classmap import SEPARATION, class_map
 from harness.sources import open_source
 from harness.sources.declumping import recut
 from harness.sources.outlines import _square_below, _square_up_to, _whole, outlines_at
@@ -83,6 +84,19 @@ def test_what_the_size_filter_threw_away_is_ignored_and_nothing_else():
     assert ignore[40, 75] and ndimage.label(ignore)[1] == 1 and not (ignore & (labels > 0)).any()
 
 
+@given(width=st.integers(1, 4), gap=st.integers(0, 1), up_to=st.integers(52, 100))
+def test_a_band_along_outlines_is_ignored_but_not_what_separates_nuclei(width, gap, up_to):
+    labels = np.where((ROW > 20) & (ROW < 60), (COLUMN > 20) + 1 * (COLUMN > 50) - (COLUMN == 50) * gap, 0).astype(np.int32)
+    labels[:, up_to:] = 0
+    field = Field("a", lambda _: labels.astype(np.uint16), lambda _: labels)
+    same, ignore = open_source("manual", {}, [{"step": "ignore-outlines", "width": width}]).label(field)
+    np.testing.assert_array_equal(same, labels)
+    background, nuclei = (ndimage.distance_transform_edt(mask) for mask in (labels == 0, labels > 0))
+    separation = class_map(labels) == SEPARATION
+    np.testing.assert_array_equal(ignore, ((background + nuclei) <= width) & ~separation)
+    assert separation.any() and not ignore[separation].any()
+
+
 def test_no_step_looks_at_the_annotation():
     """With every mask of the fields removed the labels are the same bits."""
     dataset = open_dataset("synthetic")
@@ -123,6 +137,8 @@ def test_steps_are_part_of_a_run_s_identity_and_none_is_none():
         ([{"step": "half-contrast", "level": 1.5}], "level is 1.5; expected more than 0"),
         ([{"step": "half-contrast", "level": True}], "expected a number"),
         ([{"level": 0.5}], "unknown refinement 'None'"),
+        ([{"step": "ignore-outlines", "width": 0.5}], "width is 0.5; expected a whole number from 1"),
+        ([{"step": "ignore-outlines", "width": 11}], "from 1 to 10"),
     ],
 )
 def test_a_step_that_does_not_exist_is_refused(refine, said):

@@ -6,10 +6,9 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from harness.report.figures.style import BLACK, BLUE, GREEN, PLAIN, VERMILION, legend_below
-from harness.report.noise import IGNORE, KEEP, MASKS
+from harness.report.noise import HARMS, HELPS, MASKS
 
 COLOURS = {"kept": VERMILION, **dict(zip(MASKS.values(), (BLUE, GREEN), strict=True))}
-LABELS = {"kept": "kept", **{mask: f"ignored: {mask}" for mask in MASKS.values()}}
 
 
 def doses(panels: dict[str, pd.DataFrame]) -> Figure:
@@ -18,8 +17,10 @@ def doses(panels: dict[str, pd.DataFrame]) -> Figure:
     Parameters
     ----------
     panels : dict of str to DataFrame
-        What a row of panels is called, and its lines of one metric, see `harness.report.noise.doses`.
+        What a row of panels is called, and its lines of one metric, see `harness.report.noise.doses`. Of remedies masks alone
+        are drawn: they are tried at every level.
     """
+    panels = {called: lines[lines["remedy"].isin(MASKS.values())] for called, lines in panels.items()}
     everything = pd.concat(panels.values())
     units = everything.groupby("kind", sort=False)["unit"].first()
     figure = Figure(figsize=(2.3 * len(units) + 0.6, 2.4 * len(panels) + 0.9), layout="constrained")
@@ -31,8 +32,8 @@ def doses(panels: dict[str, pd.DataFrame]) -> Figure:
     for (kind, unit), top, bottom in zip(units.items(), axes[0], axes[-1], strict=True):
         top.set_title(kind, fontsize=10)
         bottom.set_xlabel(unit, fontsize=9)
-    names = ("kept", *everything["mask"].unique())
-    curves = [Line2D([], [], color=COLOURS[name], marker="o", label=LABELS[name]) for name in names]
+    names = ("kept", *everything["remedy"].unique())
+    curves = [Line2D([], [], color=COLOURS[name], marker="o", label=name) for name in names]
     better = Line2D([], [], color=BLACK, marker="*", linestyle="", label="the better of the two (Holm, 5 %)")
     legend_below(figure, [*curves, better])
     return figure
@@ -42,10 +43,10 @@ def _panel(axis: Axes, lines: pd.DataFrame) -> None:
     axis.axhline(0, color=BLACK, linewidth=0.8)
     axis.spines[["top", "right"]].set_visible(False)
     axis.tick_params(labelsize=8)
-    for number, (mask, same) in enumerate(lines.groupby("mask", sort=False)):
+    for number, (mask, same) in enumerate(lines.groupby("remedy", sort=False)):
         if not number:
-            _curve(axis, same, "kept", COLOURS["kept"], KEEP)
-        _curve(axis, same, "ignored", COLOURS[mask], IGNORE)
+            _curve(axis, same, "kept", COLOURS["kept"], HARMS)
+        _curve(axis, same, "remedied", COLOURS[mask], HELPS)
     levels = sorted(lines["level"].unique())
     axis.set_xticks([0, *levels], ["0", *(f"{level:g}" for level in levels)])
 

@@ -5,7 +5,7 @@ import pandas as pd
 from harness.report.content import Content
 from harness.report.margins import together
 from harness.report.markdown import NONE, bounds, escape, number, percent, signed, to_markdown
-from harness.report.noise import pays_from
+from harness.report.noise import NO_NOISE, helps_from
 from harness.report.tables import learned_from
 from harness.report.text.rows import heading, section, title, unscored
 from harness.scoring.names import TABLES
@@ -36,12 +36,13 @@ other side is below it, and cannot be told otherwise. A claim holds where it hol
 
 """
 NOISE = """\
-## Wrong labels, kept or ignored
+## Wrong labels, and what helps
 
-Networks that learned from labels with a known error, against the same without. *Kept*, *ignored*: differences from the row
-without noise, the errors being in the labels, or ignored in training; *gain*: ignored minus kept. 95 % intervals; p of no gain,
-from the same bootstrap over fields and seeds, corrected by Holm's method for the lines of a table, which decides at the 5 %
-level. Ignoring pays from a level on where it is better there and at all higher levels tried."""
+Networks that learned from labels with a known error, against the same without. *Kept*: difference from the row without noise,
+the errors being in the labels; *remedied*: the same for a training with a remedy, which is to ignore what is wrong by a mask that
+knows, to ignore a band along all outlines, or the loss without its logarithm; *gain*: remedied minus kept. 95 % intervals; p of
+no gain, from the same bootstrap over fields and seeds, corrected by Holm's method for the lines of a table, which decides at the
+5 % level. A remedy helps from a level on where it does so there and at all higher levels tried."""
 WHY = """\
 Wrong pixels of class nucleus, before post-processing, as shares of the annotated area of that class, pooled over the test
 tiles. *Predicted, not annotated*: where a separation is annotated; within 1 px of an annotated nucleus; 1 to 2 px from it;
@@ -207,30 +208,30 @@ def _p(value):
 
 
 def noise(content: Content) -> str:
-    """What each kind of error costs, by its level, and from which level on it is better to ignore it."""
+    """What each kind of error costs, by its level, and from which level on a remedy helps."""
     parts = []
     for metric, lines in content.noise.groupby("metric", sort=False):
         table = pd.DataFrame([_noise_line(line) for line in lines.itertuples()])
-        parts.append(f"**{heading(metric)}**\n\n{_pays(lines)}\n\n{to_markdown(table, ('noise', 'ignored', 'better'))}")
+        parts.append(f"**{heading(metric)}**\n\n{_helps(lines)}\n\n{to_markdown(table, ('noise', 'remedy', 'it'))}")
     return "\n\n".join([NOISE, *_one_training(content), *parts]) if parts else ""
 
 
-def _pays(lines):
-    """A sentence per kind."""
-    said = [f"{kind}, ignoring {mask}: {pays_from(same)}" for (kind, mask), same in lines.groupby(["kind", "mask"], sort=False)]
-    return "Ignoring pays: " + "; ".join(said) + "."
+def _helps(lines):
+    """A sentence of every kind of noise and remedy."""
+    kinds = lines[lines["kind"] != NO_NOISE].groupby(["kind", "remedy"], sort=False)
+    return "Helps: " + "; ".join(f"{kind}, {remedy}: {helps_from(same)}" for (kind, remedy), same in kinds) + "."
 
 
 def _noise_line(line):
     return {
         "noise": line.kind,
-        "level": f"{line.level:g} {'px' if line.unit == 'px' else ''}".strip(),
-        "ignored": line.mask,
+        "level": f"{line.level:g} {line.unit if line.unit == 'px' else ''}".strip(),
+        "remedy": line.remedy,
         "kept": _difference(line, "kept"),
-        "ignored − clean": _difference(line, "ignored"),
+        "remedied": _difference(line, "remedied"),
         "gain": _difference(line, "gain"),
         "p (Holm)": _p(line.p_holm),
-        "better": f"**{line.verdict}**",
+        "it": f"**{line.verdict}**",
     }
 
 
