@@ -1,5 +1,6 @@
 """What wrong labels cost a network, and from which level on a remedy helps."""
 
+from collections import defaultdict
 from dataclasses import replace
 from types import SimpleNamespace
 
@@ -105,6 +106,14 @@ def test_the_report_says_it_in_words_and_draws_it(noisy, tmp_path):
     (drawn,) = figures._of_noise(noisy, tmp_path)
     assert drawn.name == "noise.png" and (tmp_path / "noise.png").stat().st_size > 10_000
     assert findings.noise(replace(noisy, noise=doses({}, {}))) == ""
+
+
+def test_the_figure_of_all_rows_leaves_rows_with_noise_to_their_own(noisy):
+    rows = ["network-manual", "noise-missing-0.1-0"]
+    some = replace(noisy, registry=BOOK, results=results(), boot=defaultdict(lambda: np.ones(3)))
+    for shown, expected in ((rows, rows[:1]), (rows[1:], rows[1:])):
+        figure = figures.scores.iou_curves(replace(some, quality=pd.DataFrame({"row": shown})))
+        assert [text.get_text() for text in figure.legends[0].get_texts()] == [BOOK.rows[row].title for row in expected]
 
 
 def test_data_sets_are_put_side_by_side(noisy, tmp_path):

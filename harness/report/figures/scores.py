@@ -7,6 +7,7 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from harness.report.content import Content
 from harness.report.figures.style import BLACK, BLUE, MARKERS, PALETTE, PLAIN, VERMILION, panels
+from harness.report.noise import is_spoilt
 from harness.report.statistics import interval
 from harness.scoring.names import TABLES
 from harness.scoring.pooling import F1
@@ -49,8 +50,9 @@ def _bare(axis):
 
 
 def iou_curves(content: Content) -> Figure:
-    """F1 of each row over the IoU from which a pair counts."""
-    rows = content.quality["row"].unique()
+    """F1 of each row over the IoU from which a pair counts; rows that learn from noise have a figure of their own."""
+    scored = content.quality["row"].unique()
+    rows = [row for row in scored if not is_spoilt(content.results[row].row)] or list(scored)
     figure = Figure(figsize=(8.4, max(3.8, 0.21 * len(rows))), layout="constrained")
     axis = figure.subplots()
     for number, row in enumerate(rows):
