@@ -185,3 +185,11 @@ def test_rows_without_annotation_are_an_ablation_that_shares_its_runs_with_the_p
     assert len(blind) == len(free.rows) - 2  # the network that learns from the annotation, and what is cut after it
     (claim,) = free.claims.values()
     assert claim.row in blind and claim.reference == "network-manual"
+
+
+def test_rows_over_data_sets_share_their_runs_with_the_study_of_noise_and_one_alone_sees_annotation():
+    across, noise = (registry.load_registry(registry._packaged(file)) for file in ("across.toml", "noise.toml"))
+    for row in ("network-manual", "network-shape-intensity"):
+        one, other = (registry.resolve(book, row, "study", DATASET, 0) for book in (across, noise))
+        assert one.hash == other.hash
+    assert [name for name, row in across.rows.items() if row.source.is_truth] == ["network-manual"]
