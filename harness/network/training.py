@@ -14,13 +14,16 @@ import numpy as np
 
 from harness.core import clock
 from harness.method import tiles
+from harness.method.classmap import IGNORE
 from harness.network import backend, states
+from harness.network.loss import of_one_answer
 from harness.network.resident import Resident
 from harness.network.unet import unet
 
 STEPS_PER_DISPATCH = 50
 CALMER = "a profile with a smaller learning rate, or more warm-up, may hold it"
 COLLAPSED = 3  # times its smallest validation loss: more than overfitting does, less than seeing background alone
+JUDGED_FROM = 100  # steps of a training; a shorter one is not expected to learn
 
 
 class TileSet(NamedTuple):
@@ -109,7 +112,8 @@ def train(
         Another process is training into the same folder.
     FloatingPointError
         A loss is no finite number any more (the epochs before it are kept), or the training has collapsed: its last validation
-        loss is over `COLLAPSED` times its smallest, as of a network that has come to see background alone.
+        loss is over `COLLAPSED` times its smallest, as of a network that has come to see background alone; or the smallest is
+        no smaller than that of one answer for all pixels.
     """
     folder = Path(folder)
     backend.settle(schedule.threads)
@@ -120,13 +124,13 @@ def train(
         if len(history) < schedule.epochs:
             keeper = _Keeper(folder, model, schedule, history, on_epoch, on_step)
             _fit(model, optimiser, training, validation, schedule, seed, loss, keeper)
-        _check_end(history)
+        _check_end(history, validation, schedule, loss)
         states.load_best(folder, model, history)
     model.jit_compile = backend.compiles_by_xla()
     return model, history
 
 
-def _check_end(history: list[dict]) -> None:
+def _check_end(history: list[dict], validation: TileSet, schedule: Schedule, loss: str) -> None:
     """The best epoch of a training that collapsed was hardly trained: to be told, not to be averaged with others."""
     best, last = states.best(history), history[-1]
     if last["val_loss"] > COLLAPSED * best["val_loss"] > 0:
@@ -134,6 +138,19 @@ def _check_end(history: list[dict]) -> None:
             f"the training collapsed: validation loss {last['val_loss']:.3g} in its last epoch, {best['val_loss']:.3g} in epoch "
             f"{best['epoch']}; {CALMER}"
         )
+    alike = of_one_answer(_validated_pixels(validation, schedule), loss)
+    if best["val_loss"] >= alike and schedule.epochs * schedule.steps_per_epoch >= JUDGED_FROM:
+        raise FloatingPointError(
+            f"the training learned nothing: its smallest validation loss is {best['val_loss']:.3g}, and {alike:.3g} that of the "
+            f"best single answer for all pixels; {CALMER}"
+        )
+
+
+def _validated_pixels(validation: TileSet, schedule: Schedule) -> np.ndarray:
+    """Pixels of each class in each batch of validation, (M, 3)."""
+    seen = validation_examples(len(validation.images), schedule)[:, 0]
+    pixels = np.stack([np.bincount(tile.ravel(), minlength=IGNORE + 1)[:IGNORE] for tile in validation.class_maps])  # (N, 3)
+    return pixels[seen].reshape(-1, schedule.batch, IGNORE).sum(axis=1)
 
 
 def prepared(

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from harness.network.loss import LOSSES, dice_coefficients, dice_loss, log_dice_loss
+from harness.network.loss import LOSSES, dice_coefficients, dice_loss, log_dice_loss, of_one_answer
 
 rng = np.random.default_rng(0)
 y_pred = rng.dirichlet([1, 1, 1], (2, 6, 5)).astype(np.float32)
@@ -49,3 +49,20 @@ def test_ignored_pixels_do_not_count(loss):
 @pytest.mark.parametrize("loss", LOSSES.values(), ids=LOSSES)
 def test_a_channel_axis_on_the_class_map_changes_nothing(loss):
     assert value(loss, y_true[..., None], y_pred) == value(loss, y_true, y_pred)
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+def test_no_single_answer_for_all_pixels_has_a_smaller_loss(loss):
+    counts = np.stack([np.bincount(tile.ravel(), minlength=4)[:3] for tile in y_true])
+
+    def of(answer):
+        alike = np.broadcast_to(np.array(answer, np.float32), y_pred.shape[1:])
+        return np.mean([value(LOSSES[loss], tile[None], alike[None]) for tile in y_true])
+
+    smallest = of_one_answer(counts, loss)
+    tried = [of(answer) for answer in [*np.eye(3), np.full(3, 1 / 3), *rng.dirichlet([1, 1, 1], 200)]]
+    assert smallest - 1e-3 <= min(tried) <= smallest + 0.05  # answers are tried in steps of a fiftieth, here by chance
+
+
+def test_where_one_answer_is_right_everywhere_it_costs_nothing():
+    assert of_one_answer(np.array([[900, 0, 0]]), "log-dice") == pytest.approx(0)

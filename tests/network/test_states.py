@@ -1,6 +1,7 @@
 import json
 import os
 import shutil
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import keras
@@ -162,3 +163,18 @@ def test_a_training_that_collapsed_is_told_and_not_taken_for_finished(whole, tmp
     path.write_text(json.dumps(history))
     with pytest.raises(FloatingPointError, match=r"collapsed: validation loss .* in its last epoch, .* a smaller learning rate"):
         train(squares(4), squares(2), schedule(), NETWORK, 2, folder)
+
+
+@pytest.mark.parametrize(("steps", "val_loss", "told"), [(40, 3.0, True), (40, 0.3, False), (4, 3.0, False)])
+def test_a_training_that_learned_nothing_is_told_where_it_had_the_time(whole, tmp_path, steps, val_loss, told):
+    """The toy's best single answer has a loss of about 1."""
+    folder = shutil.copytree(whole.folder, tmp_path / "copy")
+    path = folder / "epoch-003" / "history.json"
+    history = [epoch | {"val_loss": val_loss} for epoch in json.loads(path.read_text())]
+    path.write_text(json.dumps(history))
+    best = folder / f"epoch-{states.best(history)['epoch']:03d}"
+    best.mkdir(exist_ok=True)
+    shutil.copy(folder / "epoch-003" / "weights.npz", best)
+    expected = pytest.raises(FloatingPointError, match=r"learned nothing: .* is 3, and 0\.\d+ that of") if told else nullcontext()
+    with expected:
+        train(squares(4), squares(2), schedule(steps_per_epoch=steps), NETWORK, 2, folder)
