@@ -32,6 +32,8 @@ def doses(panels: dict[str, pd.DataFrame]) -> Figure:
     for (kind, unit), top, bottom in zip(units.items(), axes[0], axes[-1], strict=True):
         top.set_title(kind, fontsize=10)
         bottom.set_xlabel(unit, fontsize=9)
+        levels = sorted(everything.loc[everything["kind"] == kind, "level"].unique())
+        bottom.set_xticks([0, *levels], ["0", *(f"{level:g}" for level in levels)])
     names = ("kept", *everything["remedy"].unique())
     curves = [Line2D([], [], color=COLOURS[name], marker="o", label=name) for name in names]
     better = Line2D([], [], color=BLACK, marker="*", linestyle="", label="the better of the two (Holm, 5 %)")
@@ -47,8 +49,8 @@ def _panel(axis: Axes, lines: pd.DataFrame) -> None:
         if not number:
             _curve(axis, same, "kept", COLOURS["kept"], HARMS)
         _curve(axis, same, "remedied", COLOURS[mask], HELPS)
-    levels = sorted(lines["level"].unique())
-    axis.set_xticks([0, *levels], ["0", *(f"{level:g}" for level in levels)])
+    if lines.empty:
+        axis.text(0.5, 0.5, "not done, or failed", transform=axis.transAxes, ha="center", va="center", fontsize=8)
 
 
 def _curve(axis: Axes, lines: pd.DataFrame, name: str, colour: str, better: str) -> None:
