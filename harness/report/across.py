@@ -54,7 +54,8 @@ class Across:
     ranks : DataFrame
         row, metric, value, low, high: mean rank over the data sets, of the competing rows that are scored on all of them.
     claims : DataFrame
-        claim, metric, row (the one that is claimed to be better), dataset, verdict, why; lines without any score are left out.
+        claim, metric, row (the one that is claimed to be better, or not worse), dataset, verdict, why; lines without any score
+        are left out.
     noise : DataFrame
         See `harness.report.noise.doses`, with the column dataset.
     """
@@ -146,9 +147,11 @@ def _order(number: int) -> np.ndarray:
 
 
 def _claims(content: Content) -> pd.DataFrame:
-    """Without the lines of which a row has no score."""
-    lines = content.claims[content.claims["criterion"].notna()].rename(columns={"better": "row"})
-    return lines[["claim", "metric", "row", "verdict", "why"]].assign(dataset=content.dataset.name)
+    """The paper's, then the registry's; without the lines of which a row has no score."""
+    paper = content.claims[content.claims["criterion"].notna()].rename(columns={"better": "row"})
+    own = content.margins[content.margins["difference"].notna()]
+    lines = [part[["claim", "metric", "row", "verdict", "why"]] for part in (paper, own)]
+    return pd.concat(lines, ignore_index=True).assign(dataset=content.dataset.name)
 
 
 # ---- what is written
@@ -255,7 +258,7 @@ def _claim_table(found):
     for (claim, metric, row), told in found.claims.groupby(["claim", "metric", "row"], sort=False):
         verdicts = dict(zip(told["dataset"], told["verdict"], strict=True))
         count = list(verdicts.values()).count
-        line = {"claim": claim, "row": found.titles[row], "metric": TABLES[metric].title}
+        line = {"claim": escape(claim), "row": found.titles[row], "metric": METRICS[metric].title}
         line |= {escape(name): verdicts.get(name, NONE) for name in found.names}
         lines.append(line | {claims.HOLDS: f"{count(claims.HOLDS)} of {len(verdicts)}", claims.FAILS: str(count(claims.FAILS))})
     return to_markdown(pd.DataFrame(lines), ("claim", "row", "metric", *map(escape, found.names)))

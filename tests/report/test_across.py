@@ -9,7 +9,8 @@ import pandas as pd
 import pytest
 
 from harness.core.errors import HarnessError
-from harness.report import across, content
+from harness.experiment.registry import Claim
+from harness.report import across, content, margins
 from harness.report.statistics import RESAMPLES
 
 
@@ -50,6 +51,15 @@ def test_scores_ranks_and_claims(one, found):
     assert set(mean.index) == set(competing.index) - {"classical-shape-shape"}  # scored on all data sets
     assert sorted(mean["value"]) == [1, 2, 3, 4, 5] and (mean["low"] <= mean["value"]).all()
     assert set(found.claims["dataset"]) == {"synthetic", "other"}
+
+
+def test_claims_of_the_registry_stand_beside_the_paper_s(one):
+    about = {"title": "Not *worse*", "row": "network-consensus", "reference": "network-manual", "margins": {"jaccard_equal": 0.9}}
+    book = one.registry.model_copy(update={"claims": {"c": Claim.model_validate(about)}})
+    found = across.gather([replace(one, margins=margins.check(book, one.boot))])
+    own = found.claims[found.claims["claim"] == "Not *worse*"]
+    assert own[["row", "metric", "verdict"]].to_numpy().tolist() == [["network-consensus", "jaccard_equal", "holds"]]
+    assert "Not \\*worse\\*" in across.markdown(found)
 
 
 def test_data_sets_of_equally_many_fields_are_resampled_independently(one):
