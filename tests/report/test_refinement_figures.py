@@ -42,13 +42,13 @@ def test_a_row_that_refines_stands_beside_the_one_that_does_not():
 
 
 def test_a_chain_begins_with_labels_where_there_is_a_row_of_them():
-    last, cut = "network-second-generation", "network-second-generation-cut"
+    last = "network-second-generation"
     first = BOOK.rows[last].teacher
-    assert refinement.chains(content_of(BOOK.rows)) == [[first, last], [first, cut]]
+    assert refinement.chains(content_of(BOOK.rows)) == [[first, last]]
     third = ("third", last, {"labels": f"network:{last}"})
     other = ("other", last, {"labels": "network:network-half-contrast"})
     labels = ["classical-half-contrast", "network-half-contrast", "other"]
-    assert refinement.chains(content_of(rows_like(third, other))) == [[first, cut], [first, last, "third"], labels]
+    assert refinement.chains(content_of(rows_like(third, other))) == [[first, last, "third"], labels]
     alone = {name: row for name, row in BOOK.rows.items() if name != first}
     assert refinement.chains(content_of(alone)) == []
 
@@ -103,6 +103,5 @@ def test_generations_are_numbered_and_what_learned_from_the_annotation_is_a_line
     assert [label.get_text() for label in dice.get_xticklabels()] == ["labels", "1", "2"]
     assert [0.9, 0.9] in [list(line.get_ydata()) for line in dice.lines]
     assert sum(line.get_linestyle() == "--" for line in dice.lines) == 1  # none of the same network's refined prediction
-    chains = [list(line.get_xdata()) for line in dice.lines if line.get_marker() in style.MARKERS[:3]]
-    assert chains == [[1, 2], [1, 2], [0, 1, 2]]
+    assert [list(line.get_xdata()) for line in dice.lines if line.get_marker() in style.MARKERS[:2]] == [[1, 2], [0, 1, 2]]
     assert not f1.containers  # nothing is known of it
