@@ -29,13 +29,15 @@ def of_row(title: str, told: Mapping[str, float], published: Mapping[str, float]
     return "\n".join([f"{title}\n\n{HEAD}", *lines])
 
 
-def of_report(text: str, room: int = 6000) -> str:
+def of_report(text: str, whole: str, room: int = 6000) -> str:
     """The first sections of a report, as many as there is room for: its tables.
 
     Parameters
     ----------
     text : str
         A report in Markdown. Its sections with pictures are left out, since MLflow's pages would not find them.
+    whole : str
+        The artefact to open for all of it.
     room : int
         Characters; MLflow keeps 8,000 of a description.
 
@@ -44,7 +46,7 @@ def of_report(text: str, room: int = 6000) -> str:
     str
     """
     head, *sections = text.split("\n## ")
-    told = f"{head}\nThe whole report, with its figures, is the artefact `report/report.html`.\n"
+    told = f"{head}\nThe whole report, with its figures, is the artefact `{whole}`.\n"
     for section in sections:
         if len(told) + len(section) > room:
             break

@@ -478,7 +478,8 @@ def log_report(folder: Path) -> None:
     if mlflow.active_run():
         mlflow.log_artifacts(str(folder), "report")
         (text,) = folder.glob("*.md")
-        mlflow.set_tag(DESCRIPTION, descriptions.of_report(text.read_text(encoding="utf-8")))
+        (whole,) = list(folder.glob("*.html")) or [text]  # the report over data sets is no page
+        mlflow.set_tag(DESCRIPTION, descriptions.of_report(text.read_text(encoding="utf-8"), f"report/{whole.name}"))
 
 
 def load_network(uri: str) -> "keras.Model":

@@ -15,12 +15,13 @@ def test_published_values_stand_beside_the_means_and_nothing_is_made_up():
 
 @given(st.lists(st.text("ab|\n", max_size=400), max_size=9))
 def test_a_run_is_described_by_whole_sections_of_its_report(sections):
-    told = of_report("# Title\n" + "".join(f"\n## {n}\n{text}" for n, text in enumerate(sections)), room=1000)
+    told = of_report("# Title\n" + "".join(f"\n## {n}\n{text}" for n, text in enumerate(sections)), "a", room=1000)
     assert len(told) <= 1000 + 6 * 9 and told.startswith("# Title\n")
     kept = told.count("\n## ")
     assert all(f"\n## {n}\n{text}" in told for n, text in enumerate(sections[:kept]))
 
 
 def test_sections_with_pictures_are_left_out_of_a_description():
-    told = of_report("# Title\n\n## One\n\n![a](b.png)\n\n## Two\n\ntext\n")
+    told = of_report("# Title\n\n## One\n\n![a](b.png)\n\n## Two\n\ntext\n", "report/page.html")
+    assert "`report/page.html`" in told
     assert "b.png" not in told and told.endswith("\n## Two\n\ntext\n")
