@@ -138,8 +138,10 @@ def _check_end(history: list[dict], validation: TileSet, schedule: Schedule, los
             f"the training collapsed: validation loss {last['val_loss']:.3g} in its last epoch, {best['val_loss']:.3g} in epoch "
             f"{best['epoch']}; {CALMER}"
         )
+    if schedule.epochs * schedule.steps_per_epoch < JUDGED_FROM:
+        return
     alike = of_one_answer(_validated_pixels(validation, schedule), loss)
-    if best["val_loss"] >= alike and schedule.epochs * schedule.steps_per_epoch >= JUDGED_FROM:
+    if best["val_loss"] >= alike:
         raise FloatingPointError(
             f"the training learned nothing: its smallest validation loss is {best['val_loss']:.3g}, and {alike:.3g} that of the "
             f"best single answer for all pixels; {CALMER}"
