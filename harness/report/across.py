@@ -15,7 +15,7 @@ from harness.experiment.results import runs_of
 from harness.report import check_replaceable, claims
 from harness.report.content import Content
 from harness.report.markdown import NONE, bounds, code, escape, number, signed, to_markdown
-from harness.report.noise import NO_NOISE, helps_from
+from harness.report.noise import NO_NOISE, helps_from, of_masks
 from harness.report.record import plain
 from harness.report.statistics import NOTHING, RESAMPLES, SEED, interval
 from harness.report.tables import is_reference
@@ -181,8 +181,8 @@ def _write_folder(found: Across, folder: Path) -> None:
         getattr(found, name).to_csv(folder / "tables" / f"{name}.csv", index=False)
     (folder / "results.json").write_text(json.dumps(as_json(found), indent=1, ensure_ascii=False), encoding="utf-8")
     save(across(found), folder / "figures" / "across.png", "", "")
-    if len(found.noise):
-        of_figure = found.noise[found.noise["metric"] == FIGURE]
+    of_figure = of_masks(found.noise[found.noise["metric"] == FIGURE])
+    if len(of_figure):
         save(doses(dict(list(of_figure.groupby("dataset", sort=False)))), folder / "figures" / "noise.png", "", "")
     (folder / "across.md").write_text(markdown(found), encoding="utf-8")
 
@@ -275,7 +275,8 @@ def _noise(found):
         told = {name: _helping(each) for name, each in same.groupby("dataset")}
         lines.append(line | {escape(name): told.get(name, NONE) for name in found.names})
     table = to_markdown(pd.DataFrame(lines), ("noise", "remedy", "metric", *map(escape, found.names)))
-    return [NOISE, table, f"{TABLES[FIGURE].title}:\n\n![Wrong labels, kept and ignored](figures/noise.png)"]
+    figure = f"{TABLES[FIGURE].title}:\n\n![Wrong labels, kept and ignored](figures/noise.png)"
+    return [NOISE, table, *([] if of_masks(found.noise).empty else [figure])]
 
 
 def _helping(lines):

@@ -85,7 +85,7 @@ def _crossed(done: list[RowResults]) -> Iterator[dict]:
         for remedy, kept in _without_remedy(learner):
             noise = last if isinstance(last := _last(kept), Noise) else None
             clean = kept._replace(steps=kept.steps[:-1]) if noise else kept
-            if kept in names and clean in names and not (noise and noise.mask):
+            if kept in names and clean in names and (not noise or noise.mask == KEPT):
                 rows = {"row_clean": names[clean], "row_kept": names[kept], "row_remedied": name}
                 yield {**_told(noise), "remedy": remedy, **rows}
 
@@ -146,6 +146,11 @@ def _measured(line: dict, metric: str, boot: Boot) -> dict:
 
 def _verdict(line) -> str:
     return UNSURE if not line.p_holm < ALPHA else HELPS if line.gain > 0 else HARMS
+
+
+def of_masks(lines: pd.DataFrame) -> pd.DataFrame:
+    """Of some lines those whose remedy is a mask: what a figure can draw by level, since others are tried at one."""
+    return lines[lines["remedy"].isin(MASKS.values())]
 
 
 def helps_from(lines: pd.DataFrame) -> str:

@@ -124,3 +124,11 @@ def test_data_sets_are_put_side_by_side(noisy, tmp_path):
     text = (tmp_path / "out/across.md").read_text()
     assert "from 0.4 on (0.4: " in text and NEVER in text
     assert (tmp_path / "out/figures/noise.png").exists() and (tmp_path / "out/tables/noise.csv").exists()
+
+
+def test_where_no_mask_is_tried_there_is_a_table_and_no_figure(noisy, tmp_path):
+    lines = doses(results({"network-manual", "noise-missing-0.2-0", "linear-missing-0.2"}), boot(0.1, lambda _: 0.05))
+    some = replace(noisy, noise=lines)
+    assert f"missing, {LINEAR}: from 0.2 on" in findings.noise(some) and figures._of_noise(some, tmp_path) == []
+    across.write(across.gather([some]), tmp_path / "out")
+    assert LINEAR in (text := (tmp_path / "out/across.md").read_text()) and "noise.png" not in text

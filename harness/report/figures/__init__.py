@@ -9,7 +9,7 @@ from harness.report.figures import fields, noise, paper, placed, refinement, sco
 from harness.report.figures.architecture import architecture
 from harness.report.figures.style import Picture, save
 from harness.report.markdown import escape
-from harness.report.noise import is_spoilt
+from harness.report.noise import is_spoilt, of_masks
 from harness.scoring.names import METRICS
 
 __all__ = ["Picture", "draw_all"]
@@ -67,9 +67,10 @@ def draw_all(content: Content, folder: Path) -> list[Picture]:
 
 def _of_noise(content, folder):
     """Where rows learn from labels that were made worse on purpose."""
-    if content.noise.empty:
+    masked = of_masks(content.noise)
+    if masked.empty:
         return []
-    panels = {METRICS[metric].plain: lines for metric, lines in content.noise.groupby("metric", sort=False)}
+    panels = {METRICS[metric].plain: lines for metric, lines in masked.groupby("metric", sort=False)}
     return [
         save(
             noise.doses(panels),

@@ -17,10 +17,8 @@ def doses(panels: dict[str, pd.DataFrame]) -> Figure:
     Parameters
     ----------
     panels : dict of str to DataFrame
-        What a row of panels is called, and its lines of one metric, see `harness.report.noise.doses`. Of remedies masks alone
-        are drawn: they are tried at every level.
+        What a row of panels is called, and its lines of one metric, see `harness.report.noise.of_masks`.
     """
-    panels = {called: lines[lines["remedy"].isin(MASKS.values())] for called, lines in panels.items()}
     everything = pd.concat(panels.values())
     units = everything.groupby("kind", sort=False)["unit"].first()
     figure = Figure(figsize=(2.3 * len(units) + 0.6, 2.4 * len(panels) + 0.9), layout="constrained")
