@@ -1,8 +1,10 @@
 """What has to be settled about Keras' backend before it computes anything: same seeds, same bits."""
 
 import os
+from typing import Any
 
 import keras
+import numpy as np
 
 SAME_BITS_ON_GPU = "--xla_gpu_deterministic_ops=true"
 
@@ -35,6 +37,32 @@ def settle(threads: int, deterministic: bool = True) -> None:
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # else the first process takes most of a GPU's memory
     if deterministic and SAME_BITS_ON_GPU not in os.environ.get("XLA_FLAGS", ""):
         os.environ["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {SAME_BITS_ON_GPU}".strip()
+
+
+def batches(array: np.ndarray, size: int) -> Any:
+    """An array as `fit` is given it, to be taken in batches of a size.
+
+    TensorFlow's input pipelines tune themselves in a thread of their own, and at their end wait for it: up to a minute, where its
+    notice to end comes between two looks at it. Nothing is to be tuned here.
+
+    Parameters
+    ----------
+    array : (N, ...) ndarray
+    size : int
+        N is a multiple of it.
+
+    Returns
+    -------
+    tf.data.Dataset or ndarray
+        As the backend's is.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return array
+    import tensorflow
+
+    options = tensorflow.data.Options()
+    options.autotune.enabled = False
+    return tensorflow.data.Dataset.from_tensor_slices(array).batch(size).with_options(options)
 
 
 def compiles_by_xla() -> bool:

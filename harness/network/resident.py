@@ -86,20 +86,19 @@ def _taken(stored: keras.Variable, examples: KerasTensor) -> KerasTensor:
     return ops.where(orientation % 2 == 1, ops.rot90(taken, 1, (1, 2)), taken)
 
 
-def _scanned(step: Callable[..., tuple[dict, tuple]], state: tuple, data: tuple) -> tuple[dict, tuple]:
+def _scanned(step: Callable[..., tuple[dict, tuple]], state: tuple, examples: KerasTensor) -> tuple[dict, tuple]:
     def next_step(state: tuple, chosen: KerasTensor) -> tuple[tuple, dict]:
-        logs, state = step(state, (chosen,))
+        logs, state = step(state, chosen)
         return state, logs
 
-    state, logs = ops.scan(next_step, state, ops.swapaxes(data[0], 0, 1))  # over (K, B, 2); each of the logs is (K,)
+    state, logs = ops.scan(next_step, state, ops.swapaxes(examples, 0, 1))  # over (K, B, 2); each of the logs is (K,)
     return {name: values[-1] for name, values in logs.items()}, state
 
 
-def _looped(step: Callable[..., dict], data: tuple) -> dict:
-    (examples,) = data  # (B, K, 2)
+def _looped(step: Callable[..., dict], examples: KerasTensor) -> dict:
     if examples.shape[1] == 1:
-        return step((examples[:, 0],))
-    return {"loss": ops.fori_loop(0, examples.shape[1], lambda k, _: step((examples[:, k],))["loss"], ops.zeros(()))}
+        return step(examples[:, 0])
+    return {"loss": ops.fori_loop(0, examples.shape[1], lambda k, _: step(examples[:, k])["loss"], ops.zeros(()))}
 
 
 # On JAX a step is given the state of everything that changes, and gives it back.

@@ -187,21 +187,20 @@ def _fit(
     loss: str,
     keeper: "_Keeper",
 ) -> None:
-    count, batch, done = len(training.images), schedule.batch, len(keeper.history)
-    first = done * schedule.steps_per_epoch * batch
+    count, batch, steps, done = len(training.images), schedule.batch, schedule.steps_per_epoch, len(keeper.history)
+    learned = example_order(count, done * steps * batch, (schedule.epochs - done) * steps * batch, seed)  # (M, 2)
     validated = validation_examples(len(validation.images), schedule)  # (M, 2)
     seen, validated[:, 0] = np.unique(validated[:, 0], return_inverse=True)
     validation = TileSet(validation.images[seen], validation.class_maps[seen])
     validated[:, 0] += count
-    batches = Examples(
-        lambda start, length: example_order(count, first + start, length, seed), batch, schedule.steps_per_epoch, endless=True
-    )
     on_device(model, optimiser, training, validation, loss=loss).fit(
-        batches,
-        steps_per_epoch=batches.dispatches,
+        dispatches(learned, batch, steps),
+        batch_size=batch,
+        steps_per_epoch=steps // per_dispatch(steps),
         initial_epoch=done,
         epochs=schedule.epochs,
-        validation_data=Examples(lambda start, length: validated[start : start + length], batch, len(validated) // batch),
+        validation_data=dispatches(validated, batch, len(validated) // batch),
+        validation_batch_size=batch,
         callbacks=[keeper],
         shuffle=False,
         verbose=0,
@@ -230,36 +229,26 @@ def per_dispatch(steps: int) -> int:
     return math.gcd(steps, STEPS_PER_DISPATCH) if backend.on_gpu() else 1
 
 
-class Examples(keras.utils.PyDataset):
-    """Which tiles the steps learn from, and how they are turned: (B, K, 2) int32 for the K steps of a dispatch.
+def dispatches(examples: np.ndarray, batch: int, steps: int) -> Any:
+    """Examples as `Resident.fit` takes them in batches of `batch`: those of K steps are one dispatch.
 
     Parameters
     ----------
-    chosen : callable
-        From the position of the first example and a number of examples to (M, 2) tile indices and orientations.
+    examples : (M, 2) ndarray
+        Tile and orientation, in the order of the steps; M is a multiple of `batch * per_dispatch(steps)`.
     batch : int
         B, tiles a step.
     steps : int
         Steps of an epoch.
-    endless : bool
-        Go on after an epoch; Keras then does not begin anew, and wait, with every epoch.
+
+    Returns
+    -------
+    tf.data.Dataset or ndarray
+        Of (M / K, K, 2) int32; see `harness.network.backend.batches`.
     """
-
-    def __init__(self, chosen: Callable[[int, int], np.ndarray], batch: int, steps: int, endless: bool = False) -> None:
-        super().__init__()
-        self.chosen, self.batch, self.endless = chosen, batch, endless
-        self.at_once = per_dispatch(steps)
-        self.dispatches = steps // self.at_once
-
-    @property
-    def num_batches(self) -> int | None:
-        """Dispatches in an epoch; None where they have no end."""
-        return None if self.endless else self.dispatches
-
-    def __getitem__(self, index: int) -> tuple[np.ndarray]:
-        length = self.batch * self.at_once
-        chosen = self.chosen(index * length, length).reshape(self.at_once, self.batch, 2)  # (K, B, 2)
-        return (chosen.swapaxes(0, 1).astype(np.int32),)  # (B, K, 2)
+    at_once = per_dispatch(steps)
+    chosen = examples.reshape(-1, at_once, batch, 2).swapaxes(1, 2).reshape(-1, at_once, 2)  # (M / K, K, 2)
+    return backend.batches(chosen.astype(np.int32), batch)
 
 
 def validation_examples(count: int, schedule: Schedule) -> np.ndarray:

@@ -11,10 +11,10 @@ from toy import NETWORK, schedule, squares
 
 from harness.experiment.stages import VERSIONS
 from harness.method import tiles
-from harness.network import inference
+from harness.network import backend, inference, training
 from harness.network.inference import predict_field, side_of
 from harness.network.loss import log_dice_loss
-from harness.network.training import example_order, train, validation_examples
+from harness.network.training import dispatches, example_order, train, validation_examples
 from harness.network.unet import unet
 
 
@@ -30,6 +30,22 @@ def test_eight_passes_show_each_tile_in_each_orientation_once(count, seed):
     assert len({tuple(example) for example in examples.tolist()}) == 8 * count
     for start in range(0, 8 * count, count):
         assert sorted(examples[start : start + count, 0]) == list(range(count))
+
+
+@pytest.mark.parametrize(("batch", "at_once"), [(1, 1), (3, 2), (2, 4)])
+def test_a_dispatch_holds_the_examples_of_its_steps_in_their_order(batch, at_once, monkeypatch):
+    monkeypatch.setattr(backend, "on_gpu", lambda: at_once > 1)
+    monkeypatch.setattr(training, "STEPS_PER_DISPATCH", at_once)
+    examples = example_order(5, 0, 8 * batch, seed=0)
+    seen = dispatches(examples, batch, steps=4)
+    seen = [seen[start : start + batch] for start in range(0, len(seen), batch)] if isinstance(seen, np.ndarray) else list(seen)
+    steps = [np.asarray(dispatch)[:, step] for dispatch in seen for step in range(at_once)]
+    np.testing.assert_array_equal(np.concatenate(steps), examples)
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="TensorFlow's input pipelines alone tune themselves")
+def test_no_training_waits_for_its_pipeline_to_be_tuned():
+    assert backend.batches(np.zeros((4, 1, 2), np.int32), 2).options().autotune.enabled is False
 
 
 @pytest.mark.parametrize(("batch", "expected"), [(1, 5), (2, 6), (4, 8)])

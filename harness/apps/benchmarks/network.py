@@ -125,12 +125,12 @@ def take_turn() -> float:
 
 
 def _ours(loop, network, size, steps):
-    from harness.network.training import Examples, example_order, on_device
+    from harness.network.training import dispatches, example_order, on_device, per_dispatch
 
     model, optimiser, tile_set = _ready(loop, network, size, steps)
     learner = on_device(model, optimiser, tile_set)
-    batches = Examples(partial(example_order, steps, seed=0), 1, steps, endless=True)
-    return partial(learner.fit, batches, steps_per_epoch=batches.dispatches)
+    examples = dispatches(example_order(steps, 0, EPOCHS * steps, seed=0), 1, steps)
+    return partial(learner.fit, examples, batch_size=1, steps_per_epoch=steps // per_dispatch(steps))
 
 
 def _plain(loop, network, size, steps):
