@@ -428,6 +428,7 @@ def test_scores_over_iou_that_an_older_run_did_not_store_come_from_scoring_again
     assert {line["row"] for line in again["quality"]} == {line["row"] for line in again["outlines"]} == {older.row, seven[4].row}
 
 
+@pytest.mark.integration
 def test_a_thousand_runs_are_told_apart_by_their_seeds(tmp_path, book, resolve, small, seven):
     runs = [
         run._replace(seed=seed, run_id=f"{run.row}-{seed}", spec_hash=resolve(run.row, seed).hash)

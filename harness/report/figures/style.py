@@ -37,7 +37,7 @@ class Picture(NamedTuple):
 
 def save(figure: Figure, path: Path, title: str, about: str, dpi: int = DPI) -> Picture:
     """Write a figure as PNG."""
-    figure.savefig(path, dpi=dpi, pil_kwargs={"optimize": True})
+    figure.savefig(path, dpi=dpi)
     return Picture(path.name, title, about)
 
 
