@@ -27,21 +27,21 @@ QUALITY = {
 }
 
 
-def scored(dataset, row, seed):
-    """Predictions of a row on the test fields."""
+def scored(dataset, row, seed, side=tiles.SIZE):
+    """Predictions of a row on the test fields, in tiles of a side."""
     rng = np.random.default_rng([seed, list(QUALITY).index(row) if row in QUALITY else 99])
     for name in dataset.splits["test"]:
         labels = spoil(dataset.read_nuclei(name), QUALITY.get(row, 0.3), rng)
         if row.startswith("network"):
-            yield name, evaluation.from_class_maps(tiles.cut(class_map(labels)), class_map(labels))
+            yield name, evaluation.from_class_maps(tiles.cut(class_map(labels), side), class_map(labels))
         else:
-            yield name, evaluation.from_labels(labels)
+            yield name, evaluation.from_labels(labels, side)
 
 
 def make_run(folder, spec, dataset, state="finished"):
     """A run as the tracking store would hold it, with real files and real scores."""
     folder.mkdir(parents=True)
-    predictions = dict(scored(dataset, spec.row, spec.seed))
+    predictions = dict(scored(dataset, spec.row, spec.seed, spec.tile))
     scores = {name: evaluation.score_field(prediction, dataset.read_nuclei(name)) for name, prediction in predictions.items()}
     write_predictions(folder, predictions)
     tables = evaluation.tables(scores)
