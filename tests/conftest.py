@@ -29,17 +29,6 @@ def pytest_configure(config):
     hypothesis.settings.load_profile("suite")
 
 
-MADE_ONCE = ("finished", "seven", "whole")  # what they hold takes long to make
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """The tests of a file, and those of all files that use the same slow fixture, are run by one of xdist's processes."""
-    slow = {item.path: name for item in items for name in MADE_ONCE if name in item.fixturenames}
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(slow.get(item.path, str(item.path))))
-
-
 def pytest_report_header():
     return f"random tests: HARNESS_TEST_SEED={SEED}"
 

@@ -56,7 +56,7 @@ def test_training_is_timed_by_the_tile(small, monkeypatch):
     assert "of the peak" in measured[1].note and "times plain" in measured[2].note
 
 
-def test_operations_of_a_step_are_those_of_its_convolutions():
+def test_operations_of_a_step_are_those_of_its_convolutions(backend):
     """Pixels and kernels of the smallest network on 32x32 px by hand, a transposed one counted by the pixels it reads."""
     by_hand = {
         1024: [9 * 1 * 2, 9 * 2 * 2, 9 * 4 * 2, 9 * 2 * 2, 2 * 3],
