@@ -33,7 +33,6 @@ def test_inference_is_timed_by_the_tile(small, backend):
     assert (line.what, line.per) == ("inference", "tile") and line.seconds > 0
 
 
-@pytest.mark.integration
 def test_windows_take_turns_with_tiles(small, backend, monkeypatch):
     monkeypatch.setattr("harness.network.inference.precision", lambda: "bfloat16")
     images = {name: np.random.default_rng(index).integers(0, 4096, (40, 52)) for index, name in enumerate("ab")}

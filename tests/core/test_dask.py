@@ -43,7 +43,7 @@ def cluster(tmp_path):
     yield address, lambda *more: start("worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard", *more)
     parallel.connect.cache_clear()
     for process in reversed(started):
-        process.terminate()
+        process.kill()  # Dask's own farewell may take longer than half a minute, and nothing here depends on it
         process.wait(30)
 
 
