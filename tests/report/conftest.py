@@ -27,7 +27,7 @@ QUALITY = {
 }
 
 
-def scored(dataset, row, seed, side=tiles.SIZE):
+def scored(dataset, row, seed, side):
     """Predictions of a row on the test fields, in tiles of a side."""
     rng = np.random.default_rng([seed, list(QUALITY).index(row) if row in QUALITY else 99])
     for name in dataset.splits["test"]:
