@@ -43,12 +43,12 @@ def test_a_row_that_refines_stands_beside_the_one_that_does_not():
 
 def test_a_chain_begins_with_labels_where_there_is_a_row_of_them():
     last = "network-second-generation"
-    first = BOOK.rows[last].teacher
-    assert refinement.chains(content_of(BOOK.rows)) == [[first, last]]
+    first, linear = BOOK.rows[last].teacher, [BOOK.rows[last].teacher, f"{last}-linear"]
+    assert refinement.chains(content_of(BOOK.rows)) == [[first, last], linear]
     third = ("third", last, {"labels": f"network:{last}"})
     other = ("other", last, {"labels": "network:network-half-contrast"})
     labels = ["classical-half-contrast", "network-half-contrast", "other"]
-    assert refinement.chains(content_of(rows_like(third, other))) == [[first, last, "third"], labels]
+    assert refinement.chains(content_of(rows_like(third, other))) == [linear, [first, last, "third"], labels]
     alone = {name: row for name, row in BOOK.rows.items() if name != first}
     assert refinement.chains(content_of(alone)) == []
 
@@ -95,7 +95,9 @@ def test_a_dot_is_a_field_before_and_after(discs):
 
 
 def test_generations_are_numbered_and_what_learned_from_the_annotation_is_a_line():
-    content = content_of(rows_like(("other", "network-second-generation", {"labels": "network:network-half-contrast"})))
+    logarithm = {name: row for name, row in BOOK.rows.items() if row.loss != "dice"}
+    other = BOOK.rows["network-second-generation"].model_copy(update={"labels": "network:network-half-contrast"})
+    content = content_of(logarithm | {"other": other})
     boot = {(row, metric): np.array([0.5, 0.4, 0.6]) for row in content.results for metric in refinement.SHOWN[:3]}
     content.boot = boot | {("network-manual", "dice_nuclei"): np.array([0.9, 0.8, 1.0])}
     figure = refinement.generations(refinement.chains(content), content)
@@ -105,3 +107,6 @@ def test_generations_are_numbered_and_what_learned_from_the_annotation_is_a_line
     assert sum(line.get_linestyle() == "--" for line in dice.lines) == 1  # none of the same network's refined prediction
     assert [list(line.get_xdata()) for line in dice.lines if line.get_marker() in style.MARKERS[:2]] == [[1, 2], [0, 1, 2]]
     assert not f1.containers  # nothing is known of it
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == [
+        content.titles[row] for row in ("network-second-generation", "other", "network-manual")
+    ]

@@ -171,25 +171,26 @@ def _back(rows, name) -> Iterator[str]:
 
 
 def generations(chains: list[list[str]], content: Content) -> Figure:
-    """Scores along each chain with their intervals, and as a line what the network comes to that learned from the annotation."""
+    """Scores along each chain with their intervals, and as a line what a network comes to that learned from the annotation."""
     references = [result.name for result in content.done if _is_line(content, result.name)]
     figure = Figure(figsize=(3.2 * len(SHOWN), 3.6), layout="constrained")
     last = max(_first(chain, content) + len(chain) for chain in chains)
     for metric, axis in zip(SHOWN, figure.subplots(1, len(SHOWN)), strict=True):
         for at, chain in enumerate(chains):
             _along(axis, chain, metric, content, at)
-        for row in references:
+        for at, row in enumerate(references):
             if (row, metric) in content.boot:
-                axis.axhline(content.boot[row, metric][0], color=BLACK, linewidth=0.9, linestyle="--")
+                axis.axhline(content.boot[row, metric][0], **_line(at))
         axis.set_xticks(range(last), ["labels", *map(str, range(1, last))])
+        axis.set_xlabel("generation of the network", fontsize=9)
         axis.margins(x=0.15)
         axis.set_title(METRICS[metric].plain, fontsize=10)
         axis.spines[["top", "right"]].set_visible(False)
         axis.grid(axis="y", color="0.9")
-    figure.supxlabel("generation of the network", fontsize=9)
     if len(chains) > 1:
         lines = [Line2D([], [], label=content.titles[chain[-1]], **_style(at)) for at, chain in enumerate(chains)]
-        legend_below(figure, lines)
+        lines += [Line2D([], [], label=content.titles[row], **_line(at)) for at, row in enumerate(references)]
+        legend_below(figure, lines, columns=2)
     return figure
 
 
@@ -200,6 +201,10 @@ def _is_line(content, name):
 
 def _style(number):
     return {"color": PALETTE[number % len(PALETTE)], "marker": MARKERS[number % len(MARKERS)]}
+
+
+def _line(number):
+    return {"color": BLACK, "linewidth": 0.9, "linestyle": ("--", ":", "-.")[number % 3]}
 
 
 def _first(chain, content):

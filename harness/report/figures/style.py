@@ -92,6 +92,6 @@ def panels(count: int, most: int, size: tuple[float, float], sharex: bool = Fals
     return figure, axes[:count]
 
 
-def legend_below(figure: Figure, handles: list) -> None:
-    """A legend in one line under the panels."""
-    figure.legend(handles=handles, loc="outside lower center", ncols=len(handles), frameon=False, fontsize=9)
+def legend_below(figure: Figure, handles: list, columns: int | None = None) -> None:
+    """A legend under the panels, in one line unless columns are given."""
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns or len(handles), frameon=False, fontsize=9)
