@@ -70,7 +70,8 @@ def images_in(images: Path, out: Path | None) -> dict[str, Path]:
     images : path-like
         An image, a folder of images and folders, or a pattern with `*`, `**`, `?` or `[...]`.
     out : path-like, optional
-        Where results go. It is left out, as are other folders of results (those with a `MANIFEST`) and hidden ones.
+        Where results go. It is left out, as are other folders of results (those with a `MANIFEST`), hidden ones, and `masks`
+        beside `images`.
 
     Raises
     ------
@@ -111,8 +112,9 @@ def _below(folder: Path, out: Path | None) -> Iterator[Path]:
 
 
 def _is_aside(folder: Path, out: Path | None) -> bool:
-    """Whether no images are looked for in it: it is hidden, an image itself, or holds results."""
-    return folder.name.startswith(".") or is_image_file(folder) or folder == out or (folder / MANIFEST).is_file()
+    """Whether no images are looked for in it: it is hidden, an image itself, or holds results or the masks of a data set."""
+    annotated = folder.name == "masks" and (folder.parent / "images").is_dir()
+    return annotated or folder.name.startswith(".") or is_image_file(folder) or folder == out or (folder / MANIFEST).is_file()
 
 
 def job(

@@ -20,7 +20,8 @@ CELLPOSE = "_cp_masks"  # Cellpose adds it to the names of its label images
 class Folder(LabelSource):
     """`folder:DIR`: DIR/<field>.tif or .png, perhaps with `CELLPOSE` after the name, or binary image a nucleus in/<field>/.
 
-    The ignore mask is DIR/<field>_ignore.tif, as `harness label consensus` writes it, or nothing.
+    The ignore mask is <field>_ignore.tif beside it, as `harness label consensus` writes it, or nothing. Of frames that lie in
+    folders of their own, as BBBC038's, results do, too: in DIR/<field>/images/.
     """
 
     family = "folder"
@@ -40,7 +41,7 @@ class Folder(LabelSource):
 
     def label(self, field: Field) -> tuple[np.ndarray, np.ndarray]:
         """See `LabelSource.label`."""
-        path, ignore = self.file(field.name), self.file(f"{field.name}{IGNORE}")
+        path, ignore = self.file(field.name), self.file(field.name, IGNORE)
         if path is None:
             raise HarnessError(f"{self.argument} has no label image of it; add {field.name}.tif")
         labels = read_nuclei(path)
@@ -52,8 +53,8 @@ class Folder(LabelSource):
                 )
         return labels, ignored
 
-    def file(self, name: str) -> Path | None:
-        """Where the label image of a field is, or the folder with its nuclei; None where there is none.
+    def file(self, name: str, kind: str = "") -> Path | None:
+        """Where the label image of a field is, or the folder with its nuclei, or its file of another kind; None where there is none.
 
         Raises
         ------
@@ -61,7 +62,9 @@ class Folder(LabelSource):
             There are several.
         """
         folder = Path(self.argument)
-        names = [name, *(f"{name}{suffix}{ending}" for suffix in ("", CELLPOSE) for ending in ENDINGS)]
+        if (own := folder / name / "images").is_dir():
+            folder = own
+        names = [f"{name}{kind}", *(f"{name}{kind}{suffix}{ending}" for suffix in ("", CELLPOSE) for ending in ENDINGS)]
         there = [folder / name for name in names if (folder / name).exists()]
         if len(there) > 1:
             raise HarnessError(f"{there[1]}: is a second label image of {name} beside {there[0].name}; keep one of them")
@@ -79,6 +82,6 @@ class Folder(LabelSource):
     def digest(self, dataset: DataSet) -> str:
         """Of the label images and ignore masks of the fields of a data set."""
         names = [name for names in dataset.splits.values() for name in names]
-        paths = [path for name in names for path in (self.file(name), self.file(f"{name}{IGNORE}")) if path]
+        paths = [path for name in names for path in (self.file(name), self.file(name, IGNORE)) if path]
         files = [file for path in paths for file in (image_files(path) if path.is_dir() else [path])]
         return digest_of((str(file.relative_to(self.argument)), sha256_of(file)) for file in files)

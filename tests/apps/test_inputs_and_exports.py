@@ -41,12 +41,15 @@ def test_images_in_folders_below_patterns_and_alone(tmp_path, monkeypatch):
         tmp_path / "in", "b.png", "a.tif", "x/a.tif", "x/y/c.ome.tif", "x/notes.txt", ".trash/d.tif", "x/.e.tif", "z.zarr/0/f.tif"
     )
     touch(tmp_path / "in", f"done/{MANIFEST}", "done/a.tif", "out/b.tif")
+    touch(tmp_path, "data/frame/images/f.png", "data/frame/masks/1.png", "masks/alone.png")
     everything = ["a.tif", "b.png", "x/a.tif", "x/y/c.ome.tif", "z.zarr"]
     monkeypatch.chdir(tmp_path)
     assert names_in("in", "in/out") == everything
     assert names_in("in/**/*", "in/out") == everything
     assert names_in(tmp_path / "in" / "**" / "*.tif", "in/out") == ["a.tif", "x/a.tif", "x/y/c.ome.tif"]
     assert names_in("in/x*") == ["x/a.tif", "x/y/c.ome.tif"] and names_in("i?/*.png") == ["in/b.png"]
+    assert names_in("data") == names_in("data/**/*.png") == ["frame/images/f.png"]  # annotation beside images is none of them
+    assert names_in("masks") == ["alone.png"]
     assert names_in("in/a.tif") == ["a.tif"] and names_in("in/z.zarr") == ["z.zarr"]
     assert images_in("in/x", "out")["y/c.ome.tif"] == tmp_path / "in" / "x" / "y" / "c.ome.tif"
     for nothing in ("in/x/notes.txt", "in/*.jpg", "nowhere"):

@@ -2,6 +2,7 @@
 
 import json
 import pickle
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -127,3 +128,11 @@ def test_a_group_that_is_not_there_is_refused_with_those_that_are(copy, monkeypa
     monkeypatch.delenv("HARNESS_DATA_DIR", raising=False)
     with pytest.raises(HarnessError, match=r"unpack stage1_train.zip of .* with --data-dir"):
         open_dataset("bbbc038")
+
+
+def test_label_images_of_the_copy_are_scored_as_they_lie(harness, copy):
+    assert harness("label", "consensus", copy, "labels", "--diameter", "6,20", "--workers", 1)[0] == 1  # no colours
+    assert sorted(path.name for path in Path("labels/frame3/images").iterdir()) == ["frame3.tif", "frame3_ignore.tif"]
+    code, out, err = harness("score", "consensus", "labels", "--dataset", "bbbc038-64x80", "--data-dir", copy, "--json")
+    assert code == 0, err
+    assert json.loads(out)["metrics"]["dice_nuclei"] > 0.5, out
