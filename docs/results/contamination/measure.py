@@ -1,6 +1,6 @@
 """How well copies of BBBC039's fields are recognised, and what else is taken for one: writes measured.json beside this script.
 
-HARNESS_DATA_DIR=BBBC039 python docs/results/contamination/measure.py FOLDER...   (data folders, as BBBC038's frames)
+HARNESS_DATA_DIR=BBBC039 python docs/results/contamination/measure.py FOLDER...   (data folders, as BBBC038's frames; those of 520x696 first)
 """
 
 import json
@@ -14,6 +14,7 @@ from harness.datasets import fingerprints, open_dataset
 
 IMAGES = 10_000
 LARGE = 100  # px of a nucleus within a window, for it to count
+FIELDS_OF_BBBC039 = {"training": 25, "validation": 9, "test": 9}  # in BBBC038 as it is published
 RNG = np.random.default_rng(0)
 
 
@@ -88,6 +89,26 @@ def neighbours(names, seen):
     return [(names[each.one], names[each.other], each.spots, round(each.share, 2)) for each in found]
 
 
+def as_published(dataset, frames):
+    """BBBC038's frames of 520x696 hold 43 fields of BBBC039: rebuilt, by split how many there are and how many are found."""
+    fields = [name for names in dataset.splits.values() for name in names]
+    own = [fingerprints.fingerprint(dataset.read_image(name)) for name in fields]
+    there = {split: dataset.splits[split][:count] for split, count in FIELDS_OF_BBBC039.items()}
+    copied = [name for names in there.values() for name in names]
+    among = [fingerprints.fingerprint(min_max(dataset.read_image(name))) for name in copied]
+    others = [fingerprints.fingerprint(frames.read_image(name)) for split in frames.splits.values() for name in split]
+    found = fingerprints.overlaps([*own, *among, *others], [0] * len(own) + [1] * (len(among) + len(others)))
+    pairs = {(fields[each.one], each.other - len(own)): round(each.share, 2) for each in found}
+    right = {name: pairs.get((name, at)) for at, name in enumerate(copied)}
+    return {
+        "copies": {split: len(names) for split, names in there.items()},
+        "found": {split: sum(right[name] is not None for name in names) for split, names in there.items()},
+        "smallest_share": min(filter(None, right.values())),
+        "other_frames": len(others),
+        "false": len(pairs) - sum(each is not None for each in right.values()),
+    }
+
+
 def at_scale(seen):
     """Processor seconds for many images: known fingerprints, each spot of them moved at random by up to 8 px."""
     many = [seen[at % len(seen)] for at in range(IMAGES)]
@@ -113,6 +134,7 @@ def main(folders):
             names.append(f"{other.name}/{name}")
             seen.append(fingerprints.fingerprint(other.read_image(name)))
     measured |= {"images": len(seen), "pairs": neighbours(names, seen), "at_scale": at_scale(seen)}
+    measured["as_published"] = as_published(dataset, open_dataset(folders[0]))
     Path(__file__).with_name("measured.json").write_text(json.dumps(measured, indent=1) + "\n")
 
 
