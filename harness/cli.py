@@ -33,6 +33,10 @@ console, errors = Console(highlight=False, soft_wrap=True), Console(stderr=True,
 Dataset = Annotated[
     str, typer.Option(help="synthetic, bbbc039, frames of BBBC038 as bbbc038-256x256, or a folder with images/ and masks/")
 ]
+Datasets = Annotated[
+    list[str] | None,
+    typer.Option("--dataset", help="as of harness run, synthetic when left out; given several times, one table over all of them"),
+]
 DataDir = Annotated[Path | None, typer.Option(envvar="HARNESS_DATA_DIR", help="an unpacked copy of BBBC039 or BBBC038")]
 ProfileName = Annotated[
     str | None,
@@ -119,7 +123,7 @@ def _fault_of_the_machine(error: BaseException) -> str | None:
 
 @app.command()
 def reproduce(
-    dataset: Dataset = "synthetic",
+    datasets: Datasets = None,
     data_dir: DataDir = None,
     profile: ProfileName = None,
     seed: Seeds = None,
@@ -132,10 +136,10 @@ def reproduce(
     allow_contaminated: Contaminated = False,
 ) -> None:
     """Run every row of the registry and write the report: the main job."""
-    session = _session(dataset, data_dir, profile, tracking_uri, file)
-    with _suite("reproduce", session):
-        code = _run(session, [], seed, workers, scheduler, contaminated=allow_contaminated)
-        _report(session, out, predictions=predictions)
+    sessions = _sessions(_session, datasets, predictions, data_dir, profile, tracking_uri, file)
+    with _suite("reproduce", sessions[0]):
+        code = max([_run(each, [], seed, workers, scheduler, contaminated=allow_contaminated) for each in sessions])
+        _report(sessions, out, predictions=predictions)
     raise typer.Exit(code)
 
 
@@ -166,12 +170,7 @@ def run(
 
 @app.command()
 def report(
-    dataset: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="synthetic, bbbc039, or a folder with images/ and masks/; given several times, one table over all of them"
-        ),
-    ] = None,
+    datasets: Datasets = None,
     data_dir: DataDir = None,
     profile: ProfileName = None,
     tracking_uri: TrackingUri = None,
@@ -185,15 +184,12 @@ def report(
     ] = False,
 ) -> None:
     """Write the tables and figures of the runs that are in the tracking store; over several data sets, one table."""
-    sessions = [_reading(name, data_dir, profile, tracking_uri, file) for name in dataset or ["synthetic"]]
+    sessions = _sessions(_reading, datasets, predictions, data_dir, profile, tracking_uri, file)
     with _suite("report", sessions[0]):
         if controls:
             with _lines() as say:
                 sessions = [session.with_controls(say) for session in sessions]
-        if len(sessions) == 1:
-            _report(sessions[0], out, recompute=recompute, predictions=predictions)
-        else:
-            _across(sessions, out, recompute, predictions)
+        _report(sessions, out, recompute=recompute, predictions=predictions)
 
 
 @app.command()
@@ -805,6 +801,17 @@ def _reading(dataset, data_dir, profile, tracking_uri, file):
     return api.open_dataset(dataset, data_dir, profile, file, tracking_uri, to_run=False)
 
 
+def _sessions(open_one, datasets, predictions, *asked):
+    """On one data set or several, by `_session` or `_reading`; refused now is what no report over them can be made of."""
+    sessions = [open_one(name, *asked) for name in datasets or ["synthetic"]]
+    names = [session.dataset.name for session in sessions]
+    if predictions and len(names) > 1:
+        raise HarnessError("--predictions belongs to the report of one data set; leave it out")
+    if twice := [name for name in names if names.count(name) > 1]:
+        raise HarnessError(f"two of the data sets are called {twice[0]}; rename one of the folders")
+    return sessions
+
+
 def _suite(command, session):
     """Within it, what is done belongs to the run of `mlflow run`, if that started this program."""
     from harness.experiment import tracking
@@ -824,17 +831,18 @@ def _ended(outcome):
         _complain(f"{outcome.spec.name}: {outcome.failure}")
 
 
-def _report(session, out, **options):
-    api.write_report(session, out, **options)
+def _report(sessions, out, recompute=False, predictions=False):
+    if len(sessions) > 1:
+        _across(sessions, out, recompute)
+        return
+    api.write_report(sessions[0], out, recompute=recompute, predictions=predictions)
     console.print(f"wrote {out / 'report.md'}")
 
 
-def _across(sessions, out, recompute, predictions):
+def _across(sessions, out, recompute):
     from harness.experiment import tracking
     from harness.report import across, content
 
-    if predictions:
-        raise HarnessError("--predictions belongs to the report of one data set; leave it out")
     contents = [
         content.gather(session.registry, session.spec, session.dataset, session.profile, session.runs(), recompute)
         for session in sessions

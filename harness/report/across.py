@@ -82,17 +82,14 @@ class Across:
 
 
 def gather(contents: Sequence[Content]) -> Across:
-    """Put reports of data sets side by side.
+    """Put reports of data sets, each of a name of its own, side by side.
 
     Raises
     ------
     HarnessError
-        Two data sets have one name, or no row is done.
+        No row is done.
     """
     names = [content.dataset.name for content in contents]
-    twice = [name for name in names if names.count(name) > 1]
-    if twice:
-        raise HarnessError(f"two of the data sets are called {twice[0]}; rename one of the folders")
     if not any(content.done for content in contents):
         raise HarnessError(f"no row is done on {', '.join(names)} under this profile; harness list shows what is")
     return Across(

@@ -54,7 +54,7 @@ class Folder(LabelSource):
         return labels, ignored
 
     def file(self, name: str, kind: str = "") -> Path | None:
-        """Where the label image of a field is, or the folder with its nuclei, or its file of another kind; None where there is none.
+        """Where the label image of a field is, or the folder with its nuclei, or another kind of file; None where there is none.
 
         Raises
         ------

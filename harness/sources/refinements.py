@@ -21,10 +21,18 @@ from harness.method.classmap import SEPARATION, class_map
 from harness.sources.base import LabelSource
 from harness.sources.declumping import recut
 from harness.sources.noise import NOISE
-from harness.sources.outlines import outlines_at
+from harness.sources.outlines import outlines_at, steepest_outlines
 from harness.sources.steps import Step
 
 WIDEST = 10  # px of a band along outlines; a nucleus of any data set here would be all band
+
+
+def _check_below(step: Step, **highest: float) -> None:
+    """Settings that are shares: more than 0, and less than each one's highest."""
+    for setting, high in highest.items():
+        value = getattr(step, setting)
+        if not 0 < value < high:
+            raise HarnessError(f"refinement {step.name}: {setting} is {value!r}; expected more than 0 and less than {high}")
 
 
 @dataclass(frozen=True)
@@ -48,13 +56,32 @@ class HalfContrast(Step):
     reach: float = 0.12
 
     def __post_init__(self) -> None:
-        for setting, value, high in (("level", self.level, 1), ("reach", self.reach, 0.5)):
-            if not 0 < value < high:
-                raise HarnessError(f"refinement half-contrast: {setting} is {value!r}; expected more than 0 and less than {high}")
+        _check_below(self, level=1, reach=0.5)
 
     def apply(self, source: LabelSource, field: Field, labels: np.ndarray, ignore: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `Step.apply`."""
         return outlines_at(self.level, self.reach, field.image, labels), ignore
+
+
+@dataclass(frozen=True)
+class SteepestGradient(Step):
+    """Outlines move to where the image is steepest, which is where a blurred edge lies, whatever is on either side of it.
+
+    Attributes
+    ----------
+    reach : float
+        How far an outline may move, in equivalent diameters of the nucleus.
+    """
+
+    name = "steepest-gradient"
+    reach: float = 0.12
+
+    def __post_init__(self) -> None:
+        _check_below(self, reach=0.5)
+
+    def apply(self, source: LabelSource, field: Field, labels: np.ndarray, ignore: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """See `Step.apply`."""
+        return steepest_outlines(self.reach, field.image, labels), ignore
 
 
 class _OfDiscarded(Step, ABC):
@@ -134,8 +161,7 @@ class IgnoreConcave(Step):
     solidity: float = 0.9
 
     def __post_init__(self) -> None:
-        if not 0 < self.solidity < 1:
-            raise HarnessError(f"refinement ignore-concave: solidity is {self.solidity!r}; expected more than 0 and less than 1")
+        _check_below(self, solidity=1)
 
     def apply(self, source: LabelSource, field: Field, labels: np.ndarray, ignore: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """See `Step.apply`; the labels stay."""
@@ -167,7 +193,15 @@ class IgnoreOutlines(Step):
         return labels, ignore | (~sure & (class_map(labels) != SEPARATION))
 
 
-REFINEMENTS: tuple[type[Step], ...] = (HalfContrast, RestoreClumps, Declump, IgnoreDiscarded, IgnoreConcave, IgnoreOutlines)
+REFINEMENTS: tuple[type[Step], ...] = (
+    HalfContrast,
+    SteepestGradient,
+    RestoreClumps,
+    Declump,
+    IgnoreDiscarded,
+    IgnoreConcave,
+    IgnoreOutlines,
+)
 STEPS: dict[str, type[Step]] = {step.name: step for step in (*REFINEMENTS, *NOISE)}
 
 

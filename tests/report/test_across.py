@@ -83,20 +83,27 @@ def test_the_folder_holds_what_was_found_and_replaces_an_earlier_one_alone(found
         across.write(found, tmp_path / "mine")
 
 
-def test_two_data_sets_of_one_name_and_data_sets_without_runs_are_refused(one):
-    with pytest.raises(HarnessError, match="two of the data sets are called synthetic"):
-        across.gather([one, one])
+def test_data_sets_without_runs_are_refused(one):
     nothing = {row: result._replace(runs=[]) for row, result in one.results.items()}
     with pytest.raises(HarnessError, match="no row is done on synthetic"):
         across.gather([replace(one, results=nothing)])
 
 
+ONE_ROW = (
+    '[rows.one]\ntitle = "One"\nmethod = "classical"\nlabels = "cellprofiler:shape/intensity"\n'
+    '[tables.t]\ntitle = "T"\nmetrics = ["dice_nuclei"]\n'
+)
+
+
 def test_the_command(harness, fields, tmp_path):
     shutil.copytree(fields, tmp_path / "twin")
-    for dataset in (fields, tmp_path / "twin"):
-        assert harness("run", "classical-shape-intensity", "--dataset", dataset, "--profile", "smoke")[0] == 0
-    both = ("report", "--dataset", fields, "--dataset", tmp_path / "twin", "--profile", "smoke")
-    code, out, err = harness(*both)
+    (tmp_path / "one.toml").write_text(ONE_ROW)
+    both = ("--dataset", fields, "--dataset", tmp_path / "twin", "--file", tmp_path / "one.toml", "--profile", "smoke")
+    assert harness("reproduce", *both, "--predictions")[0] == 2
+    code, _, err = harness("reproduce", "--dataset", fields, *both)
+    assert code == 2 and "two of the data sets are called small" in err and not (tmp_path / "report").exists()
+    code, out, err = harness("reproduce", *both)
     assert code == 0 and "across.md" in out, err
-    assert "small" in (tmp_path / "report" / "across.md").read_text()
-    assert harness(*both, "--predictions")[0] == 2
+    made = (tmp_path / "report" / "across.md").read_text()
+    assert "small" in made and "twin" in made
+    assert harness("report", *both)[0] == 0

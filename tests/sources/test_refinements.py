@@ -1,6 +1,7 @@
 """Steps after a label source: what they move, what they must leave alone, what they must not look at."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ from harness.experiment import registry
 from harness.method.classmap import SEPARATION, class_map
 from harness.sources import open_source
 from harness.sources.declumping import recut
-from harness.sources.outlines import _square_below, _square_up_to, _whole, outlines_at
+from harness.sources.outlines import _square_below, _square_up_to, _whole, outlines_at, steepest_outlines
 from harness.sources.refinements import IgnoreConcave
 
 SOURCE = "cellprofiler:shape/intensity"
@@ -30,10 +31,14 @@ def blurred(mask, background=200, level=1400):
     return ndimage.gaussian_filter(np.where(mask, float(level), background), 1.5)
 
 
+MOVES = (partial(outlines_at, 0.5, 0.12), partial(steepest_outlines, 0.12))
+
+
+@pytest.mark.parametrize("move", MOVES)
 @given(radius=st.floats(8, 16), by=st.integers(-1, 2), level=st.integers(600, 4000))
-def test_an_outline_that_lies_wrong_comes_back_to_the_blurred_edge(radius, by, level):
+def test_an_outline_that_lies_wrong_comes_back_to_the_blurred_edge(move, radius, by, level):
     true = disc(40, 50, radius)
-    found = outlines_at(0.5, 0.12, blurred(true, level=level), disc(40, 50, radius + by).astype(np.int32))
+    found = move(blurred(true, level=level), disc(40, 50, radius + by).astype(np.int32))
     wrong = (found > 0) != true
     assert wrong.sum() <= 0.03 * true.sum() + np.pi * radius, "half a pixel all around at most"
 
@@ -47,33 +52,36 @@ def test_a_level_is_a_share_of_each_nucleus_own_contrast():
     assert abs(areas[0] - areas[1]) <= 0.02 * areas[1]
 
 
-def test_nuclei_that_touch_keep_touching():
+@pytest.mark.parametrize("move", MOVES)
+def test_nuclei_that_touch_keep_touching(move):
     """The valley between them is below half of their contrast."""
     left, right = disc(40, 40, 10), disc(40, 59, 10)
     labels = np.where(COLUMN < 50, left | right, (left | right) * 2).astype(np.int32)
     image = blurred((left | right) & (abs(COLUMN - 49.5) > 2))
-    found = outlines_at(0.5, 0.12, image, labels)
+    found = move(image, labels)
     between = labels[:, 49:51].all(axis=1)
     assert between.sum() > 2 and (found[between][:, 49:51] == [1, 2]).all()
 
 
-def test_nothing_is_lost_added_or_renumbered():
+@pytest.mark.parametrize("step", ["half-contrast", "steepest-gradient"])
+def test_nothing_is_lost_added_or_renumbered(step):
     dataset = open_dataset("synthetic")
     name = dataset.splits["validation"][0]
     plain, _ = open_source(SOURCE).label(dataset.field(name))
-    refined, _ = open_source(SOURCE, {}, ["half-contrast"]).label(dataset.field(name))
+    refined, _ = open_source(SOURCE, {}, [step]).label(dataset.field(name))
     assert set(np.unique(refined)) == set(np.unique(plain))
     for id_ in range(1, refined.max() + 1):
         assert ndimage.label(refined == id_)[1] == 1
     assert (refined != plain).any()
 
 
-def test_no_nuclei_and_none_too_small_to_have_a_core():
+@pytest.mark.parametrize("move", MOVES)
+def test_no_nuclei_and_none_too_small_to_have_a_core(move):
     image = blurred(disc(40, 50, 10))
-    assert not outlines_at(0.5, 0.12, image, np.zeros(image.shape, np.int32)).any()
+    assert not move(image, np.zeros(image.shape, np.int32)).any()
     dot = np.zeros(image.shape, np.int32)
     dot[10:12, 10:12] = 1
-    np.testing.assert_array_equal(outlines_at(0.5, 0.12, image, dot), dot)
+    np.testing.assert_array_equal(move(image, dot), dot)
 
 
 def test_what_the_size_filter_threw_away_is_ignored_and_nothing_else():
@@ -132,7 +140,7 @@ def test_steps_are_part_of_a_run_s_identity_and_none_is_none():
 @pytest.mark.parametrize(
     ("refine", "said"),
     [
-        (["sharpen"], "unknown refinement 'sharpen'; expected one of half-contrast, restore-clumps"),
+        (["sharpen"], "unknown refinement 'sharpen'; expected one of half-contrast, steepest-gradient"),
         ([{"step": "half-contrast", "colour": 1}], "has no setting 'colour'; expected level, reach"),
         ([{"step": "half-contrast", "level": 1.5}], "level is 1.5; expected more than 0"),
         ([{"step": "half-contrast", "level": True}], "expected a number"),

@@ -1,6 +1,8 @@
 """How well copies of BBBC039's fields are recognised, and what else is taken for one: writes measured.json beside this script.
 
-HARNESS_DATA_DIR=BBBC039 python docs/results/contamination/measure.py FOLDER...   (data folders, as BBBC038's frames; those of 520x696 first)
+HARNESS_DATA_DIR=BBBC039 python docs/results/contamination/measure.py FOLDER...
+
+A FOLDER is a data folder, as BBBC038's frames are; those of 520x696 come first.
 """
 
 import json
