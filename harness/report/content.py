@@ -118,7 +118,8 @@ def gather(
     results = damage.set_aside(results, dataset, tables=not recompute, first=figures and dataset.at_hand)
     results, table_of = _sources(results, dataset, recompute)
     per_field, variants = (table_of(name, results) for name in ("per_field", "sensitivity"))
-    boot = tables.resampled(results, partial(table_of, "per_tile"), per_field)
+    boot = _resampled(results, table_of, per_field)
+    again = partial(_resampled, table_of=table_of, per_field=per_field)
     scores = tables.scores(registry, dataset.name, results, boot)
     published = {(cell.row, cell.metric): cell.published for cell in scores.itertuples()}
     sensitivity = _or_empty(tables.sensitivity, variants)
@@ -136,7 +137,7 @@ def gather(
         effect=tables.protocol_effect(results, boot, sensitivity),
         claims=claims.check(claims.Evidence(results, boot, published)),
         margins=margins.check(registry, boot),
-        noise=noise.doses(results, boot),
+        noise=noise.doses(results, partial(tables.on_common_seeds, results=results, boot=boot, again=again)),
         sensitivity=sensitivity,
         quality=tables.measured(boot, results, names.QUALITY),
         outlines=tables.measured(boot, results, names.OUTLINES),
@@ -156,6 +157,12 @@ def _sources(results, dataset, recompute):
         return results, lambda name, of: read_all(of, f"{name}.csv")
     results, again = rescore_all(results, dataset)
     return results, lambda name, of: stack(of, lambda run: again[run.run_id][name])
+
+
+def _resampled(results, table_of, per_field):
+    runs = [run.run_id for result in results.values() for run in result.runs]
+    of_runs = per_field[per_field["run_id"].isin(runs)] if len(per_field) else per_field
+    return tables.resampled(results, partial(table_of, "per_tile"), of_runs)
 
 
 def _count_tiles(results, table_of):

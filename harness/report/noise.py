@@ -4,7 +4,7 @@ Rows are recognised by what they are: the last refinement of one is noise that i
 and a third is the first with one remedy: what is wrong ignored, the linear loss, a band along outlines ignored.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -34,6 +34,7 @@ COLUMNS = (
     "row_clean",
     "row_kept",
     "row_remedied",
+    "seeds",
     *(f"{name}{end}" for name in ("clean", "kept", "remedied", "gain") for end in ("", "_low", "_high")),
     "p",
     "p_holm",
@@ -49,27 +50,29 @@ class _Learner(NamedTuple):
     steps: tuple[Step, ...]
 
 
-def doses(results: Results, boot: Boot) -> pd.DataFrame:
+def doses(results: Results, boot: Callable[[Sequence[str]], Boot]) -> pd.DataFrame:
     """Each noise at each level, kept and with a remedy, against the same row without it.
 
     Parameters
     ----------
     results : dict of str to RowResults
-    boot : dict of (str, str) to ndarray
-        See `harness.report.tables.resampled`.
+    boot : callable
+        From some rows to their values over the seeds that all of them have, see `harness.report.tables.on_common_seeds`: where
+        one's training has failed, that seed is to count for none.
 
     Returns
     -------
     DataFrame
         A line per kind, level, remedy and metric of `METRICS`, sorted by kind and level: kind (outlines by direction; "none"
         where the remedy is tried on labels without noise), unit ("share of nuclei" or "px"), level, remedy, row_clean, row_kept
-        and row_remedied; clean (value without noise), kept and remedied (differences from it), gain (remedied minus kept), each
-        with the bounds of its 95 % interval; p (two-sided, of no gain), p_holm (corrected for the lines of a metric) and verdict:
-        "helps" or "harms" where that settles it, else "cannot be told". Empty where no row has noise, or the one without is
+        and row_remedied; seeds (how many all three have); clean (value without noise), kept and remedied (differences from it),
+        gain (remedied minus kept), each with the bounds of its 95 % interval; p (two-sided, of no gain), p_holm (corrected for
+        the lines of a metric) and verdict: "helps" or "harms" where that settles it, else "cannot be told". Empty where no row
+        has noise, or the one without is
         not done.
     """
     done = [result for result in results.values() if result.runs]
-    lines = [line | {"metric": metric} | _measured(line, metric, boot) for line in _crossed(done) for metric in METRICS]
+    lines = [each for line in _crossed(done) for each in _of_metrics(line, results, boot)]
     if all(line["kind"] == NO_NOISE for line in lines):
         lines = []
     frame = pd.DataFrame(lines, columns=COLUMNS).sort_values(["kind", "level"], kind="stable", ignore_index=True)
@@ -133,6 +136,14 @@ def _told(step: Noise | None) -> dict:
         return {"kind": kind, "unit": "share of nuclei", "level": step.share}
     side = "" if kind != "outline" else " outwards" if by > 0 else " inwards"
     return {"kind": f"{kind}{side}", "unit": "px", "level": abs(by)}
+
+
+def _of_metrics(line: dict, results: Results, boot: Callable[[Sequence[str]], Boot]) -> Iterator[dict]:
+    rows = [line[f"row_{name}"] for name in ("clean", "kept", "remedied")]
+    seeds = len(set.intersection(*({run.seed for run in results[row].runs} for row in rows)))
+    values = boot(rows)
+    for metric in METRICS:
+        yield line | {"metric": metric, "seeds": seeds} | _measured(line, metric, values)
 
 
 def _measured(line: dict, metric: str, boot: Boot) -> dict:

@@ -1,6 +1,6 @@
 """The tables of a report as DataFrames; nothing here knows markdown."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -47,6 +47,26 @@ def resampled(results: Results, per_tile_of: Callable[[Results], pd.DataFrame], 
             values = {metric: bootstrap(table.droplevel("row")) for metric, table in made.items() if len(table)}
             boot |= {(row, metric): each for metric, each in pooling.with_average_precision(values).items()}
     return boot
+
+
+def on_common_seeds(rows: Sequence[str], results: Results, boot: Boot, again: Callable[[Results], Boot]) -> Boot:
+    """The values of some rows over the seeds that all of them have.
+
+    Parameters
+    ----------
+    rows : sequence of str
+        Each with a run.
+    results : dict of str to RowResults
+    boot : dict of (str, str) to ndarray
+        See `resampled`: of each row over all seeds that it has.
+    again : callable
+        The same of other runs; asked for where the rows' seeds differ.
+    """
+    seeds = {row: {run.seed for run in results[row].runs} for row in rows}
+    common = set.intersection(*seeds.values())
+    if all(own == common for own in seeds.values()):
+        return boot
+    return again({row: results[row]._replace(runs=[run for run in results[row].runs if run.seed in common]) for row in rows})
 
 
 def scores(registry: Registry, dataset: str, results: Results, boot: Boot) -> pd.DataFrame:

@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from dataclasses import replace
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,6 +15,7 @@ from harness.report import across, content, figures
 from harness.report.claims import UNSURE
 from harness.report.noise import BAND, HARMS, HELPS, LINEAR, MASKS, METRICS, NEVER, NO_NOISE, doses, helps_from
 from harness.report.statistics import bootstrap
+from harness.report.tables import on_common_seeds
 from harness.report.text import findings
 from harness.sources.noise import ORACLE, Noise
 
@@ -21,7 +23,10 @@ BOOK = load_registry("experiments/noise.toml")
 
 
 def results(names=BOOK.rows):
-    return {name: RowResults(name, row, [SimpleNamespace(run_id=name)] * (name in names), []) for name, row in BOOK.rows.items()}
+    return {
+        name: RowResults(name, row, [SimpleNamespace(run_id=name, seed=0)] * (name in names), [])
+        for name, row in BOOK.rows.items()
+    }
 
 
 def boot(cost, gain, spread=0.01, fields=40):
@@ -36,7 +41,7 @@ def boot(cost, gain, spread=0.01, fields=40):
         for metric in METRICS:
             values = value + spread * rng.normal(0, 1, fields)
             made[name, metric] = bootstrap(pd.DataFrame({"above": values, "below": 1.0}, index=index))
-    return made
+    return lambda rows: made
 
 
 def test_every_kind_and_level_of_the_study_is_compared_with_the_row_without_noise():
@@ -74,7 +79,23 @@ def test_rows_that_are_not_done_and_other_refinements_are_left_out():
     found = doses(results(some), boot(0.1, lambda _: 0))
     assert list(found["level"].unique()) == [0.1] and len(found) == len(METRICS)
     assert doses(results(some - {"network-manual"}), boot(0.1, lambda _: 0)).empty
-    assert doses({}, {}).empty
+    assert doses({}, lambda _: {}).empty
+
+
+def test_a_seed_that_one_row_lacks_counts_for_none():
+    """What learned nothing in one row would else be compared with the mean of good and bad luck in another."""
+    done = results({"network-manual", "noise-missing-0.1-0", "noise-missing-0.1-1"})
+    for row, seeds in (("network-manual", (0, 1, 2)), ("noise-missing-0.1-0", (0, 1)), ("noise-missing-0.1-1", (1,))):
+        done[row] = done[row]._replace(runs=[SimpleNamespace(run_id=f"{row}-{seed}", seed=seed) for seed in seeds])
+
+    def of(some):
+        values = {row: np.full(3, sum(1.0 + run.seed for run in result.runs)) for row, result in some.items()}
+        return {(row, metric): each for row, each in values.items() for metric in METRICS}
+
+    found = doses(done, partial(on_common_seeds, results=done, boot=of(done), again=of))
+    assert (found["seeds"] == 1).all() and (found["clean"] == 2).all()  # of seed 1 alone
+    same = {row: done[row]._replace(runs=done[row].runs[:1]) for row in ("network-manual", "noise-missing-0.1-0")}
+    assert on_common_seeds(list(same), same, {"as": "it was"}, of) == {"as": "it was"}
 
 
 @pytest.mark.parametrize(
@@ -105,7 +126,7 @@ def test_the_report_says_it_in_words_and_draws_it(noisy, tmp_path):
     assert text.count("| missing ") == 5 * len(METRICS)
     (drawn,) = figures._of_noise(noisy, tmp_path)
     assert drawn.name == "noise.png" and (tmp_path / "noise.png").stat().st_size > 10_000
-    assert findings.noise(replace(noisy, noise=doses({}, {}))) == ""
+    assert findings.noise(replace(noisy, noise=doses({}, lambda _: {}))) == ""
 
 
 def test_the_figure_of_all_rows_leaves_rows_with_noise_to_their_own(noisy):

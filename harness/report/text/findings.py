@@ -42,7 +42,8 @@ Networks that learned from labels with a known error, against the same without. 
 the errors being in the labels; *remedied*: the same for a training with a remedy, which is to ignore what is wrong by a mask that
 knows, to ignore a band along all outlines, or the loss without its logarithm; *gain*: remedied minus kept. 95 % intervals; p of
 no gain, from the same bootstrap over fields and seeds, corrected by Holm's method for the lines of a table, which decides at the
-5 % level. A remedy helps from a level on where it does so there and at all higher levels tried."""
+5 % level. *Seeds*: how many all three rows have; where a training has failed, its seed counts for none of them. A remedy helps
+from a level on where it does so there and at all higher levels tried."""
 WHY = """\
 Wrong pixels of class nucleus, before post-processing, as shares of the annotated area of that class, pooled over the test
 tiles. *Predicted, not annotated*: where a separation is annotated; within 1 px of an annotated nucleus; 1 to 2 px from it;
@@ -230,6 +231,7 @@ def _noise_line(line):
         "kept": _difference(line, "kept"),
         "remedied": _difference(line, "remedied"),
         "gain": _difference(line, "gain"),
+        "seeds": line.seeds,
         "p (Holm)": _p(line.p_holm),
         "it": f"**{line.verdict}**",
     }
