@@ -157,6 +157,32 @@ def test_a_stack_takes_memory_to_work_on_for_one_plane(tmp_path, monkeypatch):
     assert "take 0.0 GB to work on" in refused(path, plane=1)
 
 
+@pytest.mark.parametrize("axes", ["yx", "cyx"])
+def test_an_ome_zarr_without_chunks_is_refused_before_memory_is_asked_for(tmp_path, axes):
+    path = ome_zarr(tmp_path / "a.zarr", PLANES[: len(axes) - 1].squeeze(), axes)
+    shape = (2, 400000, 400000)[-len(axes) :]
+    zarr.open_group(path).create_array("full", shape=shape, dtype="u2", chunks=(*shape[:-2], 4096, 4096), overwrite=True)
+    for read in (read_image, lambda each: read_image(each, "0"), read_nuclei):
+        with pytest.raises(HarnessError, match="a.zarr: .*400000x400000 px take 6.* GB to work on, and"):
+            read(path)
+
+
+def test_of_an_ome_zarr_only_what_is_read_has_to_fit_into_the_memory(tmp_path, monkeypatch):
+    path = ome_zarr(tmp_path / "a.zarr")
+    monkeypatch.setattr("psutil.virtual_memory", lambda: namedtuple("memory", "available")(600 * 40))
+    np.testing.assert_array_equal(read_image(path, "1"), PLANES[1])
+    with pytest.raises(HarnessError, match="3x20x30 px take 0.0 GB to work on"):
+        read_nuclei(path)
+
+
+@pytest.mark.parametrize("channel", [None, "0"])
+def test_an_ome_zarr_with_a_damaged_chunk_or_other_axes_than_it_names_is_refused(tmp_path, channel):
+    path = ome_zarr(tmp_path / "a.zarr", PLANES[0], "yx")
+    next(file for file in (path / "full").iterdir() if file.name[0] != ".").write_bytes(b"words")
+    assert "cannot be read as an image" in refused(path, channel)
+    assert "names 2 axes of an array of 3; " in refused(ome_zarr(tmp_path / "b.zarr", axes="yx"), channel)
+
+
 def test_a_file_of_one_channel_has_channel_0(tmp_path):
     path = ome_tiff(tmp_path / "a.ome.tif", PLANES[:1], names=["DAPI"])
     for channel in (None, "0", "DAPI"):
