@@ -10,7 +10,7 @@ import tifffile
 
 from harness.apps.jobs import MANIFEST
 from harness.core.errors import HarnessError
-from harness.datasets import open_dataset
+from harness.datasets import open_dataset, read_image
 
 SOURCE = "cellprofiler:shape/shape"
 
@@ -176,6 +176,18 @@ def test_an_unexpected_fault_in_one_image_does_not_stop_the_others(images, out, 
     }
     assert done.pop("odd.tif") == "failed: ZeroDivisionError: first line second line" and not any(done.values())
     assert sorted(contents(out)) == ["a.tif", "b.tif", "c.tif"]
+
+
+def test_nor_does_one_that_is_read_beforehand(label, monkeypatch):
+    def trip(path, *choice):
+        if path.name == "a.tif":
+            raise MemoryError
+        return read_image(path, *choice)
+
+    for module in ("jobs", "labelling"):
+        monkeypatch.setattr(f"harness.apps.{module}.read_image", trip)
+    code, said, err = label(SOURCE, "--diameter", "auto")
+    assert code == 1 and err == "harness: a.tif: failed: MemoryError: \n" and "2 images, " in said
 
 
 def trip_over_odd(file):
