@@ -15,7 +15,7 @@ from harness.core.errors import HarnessError
 from harness.core.files import whole
 from harness.datasets import pixels
 from harness.datasets.dataset import SPLITS, DataSet, digest_of, sha256_of, split_list_names
-from harness.datasets.planes import Choice
+from harness.datasets.planes import Choice, number
 
 SHARES = {"training": 0.6, "validation": 0.2, "test": 0.2}
 SEED = 0
@@ -145,12 +145,11 @@ def _contents(folder: Path) -> Contents:
 
 def _choice(folder: Path) -> tuple[Choice, list[str]]:
     """What channel.txt and plane.txt hold, and what is wrong with the latter."""
-    channel, plane = (_word(folder / f"{each}.txt") for each in Choice._fields)
-    if plane is None:
-        return Choice(channel), []
-    if plane.isdecimal():
-        return Choice(channel, int(plane)), []
-    return Choice(channel), [f"{folder / 'plane.txt'}: holds '{plane:.100}'; write the number of a plane, counted from 0"]
+    channel, word = (_word(folder / f"{each}.txt") for each in Choice._fields)
+    plane = number(word or "")
+    if word is None or plane is not None:
+        return Choice(channel, plane), []
+    return Choice(channel), [f"{folder / 'plane.txt'}: holds '{word:.100}'; write the number of a plane, counted from 0"]
 
 
 def _word(file: Path) -> str | None:

@@ -123,11 +123,16 @@ def choose(path: Path, stored: Stored, choice: Choice) -> Stored:
     return Stored(pixels, "".join(axis for axis in stored.axes if axis not in at))
 
 
+def number(text: str) -> int | None:
+    """What a text counts from 0; None where it is no number, or one of more digits than any file has planes."""
+    return int(text) if text.isdecimal() and len(text) < 10 else None
+
+
 def _channel(path: Path, stored: Stored, axis: str, channel: str) -> int:
     names = _names(stored, axis)
-    at = names.index(channel) if channel in names else int(channel) if channel.isdecimal() else len(names)
-    if at >= len(names):
-        raise ChoiceError(f"{path}: has no channel '{channel}'; there is {_listed(names)}")
+    at = names.index(channel) if channel in names else number(channel)
+    if at is None or at >= len(names):
+        raise ChoiceError(f"{path}: has no channel '{channel:.100}'; there is {_listed(names)}")
     return at
 
 

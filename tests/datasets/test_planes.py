@@ -97,6 +97,7 @@ def test_what_no_channel_can_choose_is_refused(tmp_path):
     named = ome_tiff(tmp_path / "b.ome.tif")
     assert "has no channel 'RFP'; there is 0 DAPI, 1 GFP, 2 7" in refused(named, "RFP")
     assert "has no channel '-1'" in refused(named, "-1")
+    assert f"has no channel '{'9' * 100}'; there" in refused(named, "9" * 5000)
 
 
 DEEP = np.arange(4 * 3 * 20 * 30, dtype=np.uint16).reshape(4, 3, 20, 30)
@@ -249,6 +250,7 @@ def test_a_data_folder_names_its_plane(tmp_path):
         np.testing.assert_array_equal(chosen.read_image("a"), DEEP[plane, 1] + ord("a"))
         digests.add(chosen.digest)
     assert len(digests) == 3
-    (tmp_path / "metadata" / "plane.txt").write_text("middle")
-    with pytest.raises(HarnessError, match=r"plane.txt: holds 'middle'; write the number of a plane, counted from 0"):
-        open_dataset(str(tmp_path))
+    for word in ("middle", "9" * 5000):
+        (tmp_path / "metadata" / "plane.txt").write_text(word)
+        with pytest.raises(HarnessError, match=rf"plane.txt: holds '{word[:100]}'; write the number of a plane, counted from 0"):
+            open_dataset(str(tmp_path))
