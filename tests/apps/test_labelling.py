@@ -98,6 +98,8 @@ def test_a_pipeline_holds_the_same_settings(harness, tmp_path):
             ("label", "cellprofiler:shape/shape", "--export-pipeline", "/dev/null/a.cppipe"),
             "/dev/null/a.cppipe: cannot be written",
         ),
+        (("label", "consensus", "{images}", "o" * 300), "manifest.jsonl: File name too long; give a shorter one"),
+        (("label", "consensus", "{images}", "labels", "--channel", "9" * 5000), "9'; there is 0"),
         (("label", "consensus", "nowhere", "labels"), "nowhere: not a folder with images"),
         (("label", "consensus", "{images}", "labels", "--set", "colour=1"), "no setting 'colour'"),
         (("label", "consensus", "{images}", "labels", "--diameter", "ten"), "--diameter ten: expected auto, or MIN,MAX"),
