@@ -180,7 +180,7 @@ def refuse_unchosen(files: Iterable[Path], choice: Choice) -> None:
             return
         except ChoiceError as error:
             first = first or error
-        except Exception:  # noqa: BLE001  `job` says it of the image, and does the others
+        except Exception:  # noqa: BLE001, S112  `job` says it of the image, and does the others
             continue
     if first:
         raise first
@@ -210,8 +210,10 @@ def _is_there(path: Path) -> bool:
 def _read(manifest: Path) -> tuple[dict[str, Any] | None, dict[str, Seen]]:
     """What label images were made by, and by name the images they were made of; of one name the last line counts."""
     before, seen = None, dict[str, Seen]()
-    if not manifest.is_file():
+    if not manifest.exists():
         return before, seen
+    if not manifest.is_file():
+        raise HarnessError(f"{manifest}: is no file, and what made the label images is written there; move it elsewhere")
     try:
         with manifest.open("rb") as lines:
             for entry in map(_parsed, lines):

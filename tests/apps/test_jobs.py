@@ -104,6 +104,14 @@ def test_label_images_that_nobody_knows_of_stay_as_they_are(label, images, out):
     assert label(SOURCE, "--redo")[0] == 0 and len(lines(out)) == 4
 
 
+def test_a_manifest_that_is_a_folder_is_named(label, out):
+    assert label()[0] == 0
+    (out / MANIFEST).unlink()
+    (out / MANIFEST).mkdir()
+    code, _, err = label()
+    assert code == 2 and "manifest.jsonl: is no file" in err and err.count("\n") == 1
+
+
 def test_a_file_of_somebody_else_in_the_place_of_a_label_image_is_not_replaced(label, images, out):
     (images / "bad.tif").write_bytes(b"II*\0nothing")
     assert label()[0] == 1
