@@ -1,5 +1,6 @@
 """Images and nuclei of single files, in the forms in which people store them."""
 
+import logging
 import warnings
 from contextlib import suppress
 from math import prod
@@ -16,6 +17,7 @@ from harness.core.errors import HarnessError
 from harness.core.label_images import renumber
 from harness.datasets.planes import Choice, ChoiceError, Stored, choose, decoding, open_ome_zarr, too_many
 
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # of a file that cannot be used, a line is said here
 NOT_TEXT = "its name is not UTF-8; rename it"
 HOLDS = 2000  # bytes of pixels to a byte of a file; deflate and LZW reach 1,000 and 1,400, on one value alone
 WORK = 40  # bytes of memory to a pixel of the plane that is taken, of its label image at the least
