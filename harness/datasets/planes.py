@@ -200,7 +200,7 @@ def open_ome_zarr(path: Path) -> Stored:
             return open_ome_zarr(path / images[0])
         raise HarnessError(f"{path}: is an OME-Zarr of {len(images) or 'no'} images; give the folder of one, or one a file")
     scales = about["multiscales"][0]
-    array = group[scales["datasets"][0]["path"]]
+    array: Any = group[scales["datasets"][0]["path"]]
     axes = scales.get("axes", "tczyx")  # fixed before version 0.3
     if len(axes) != array.ndim:
         raise HarnessError(f"{path}: names {len(axes)} axes of an array of {array.ndim}; replace it or take it out")
