@@ -77,7 +77,12 @@ AsJson = Annotated[bool, typer.Option("--json", help="for scripts")]
 
 
 # Errors that are no fault of this program: numbers of the operating system's, and the packages that a store speaks by.
-OF_THE_MACHINE = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE)
+OF_THE_REQUEST = {
+    errno.EACCES: "change its permissions",
+    errno.EPERM: "change its permissions",
+    errno.ENAMETOOLONG: "give a shorter one",
+}
+OF_THE_MACHINE = (errno.EROFS, errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EMFILE, errno.ENFILE)
 OF_THE_STORE = ("mlflow", "sqlalchemy", "sqlite3", "requests", "urllib3", "psycopg2")
 
 
@@ -94,12 +99,11 @@ def main() -> None:
         errors.print("harness: stopped; what is done is kept, and the same command goes on from the last whole epoch")
         sys.exit(stopped.code)
     except Exception as error:
-        refused = isinstance(error, PermissionError)
         line = _fault_of_the_machine(error)
         if not line:
             raise
         _complain(line)
-        sys.exit(2 if refused else 1)
+        sys.exit(2 if getattr(error, "errno", None) in OF_THE_REQUEST else 1)
 
 
 def _complain(line: str) -> None:
@@ -107,11 +111,9 @@ def _complain(line: str) -> None:
 
 
 def _fault_of_the_machine(error: BaseException) -> str | None:
-    """A disk, a permission or a tracking store that fails, in a line; None of what is a fault of this program."""
-    if isinstance(error, OSError) and error.errno in OF_THE_MACHINE and error.filename:
-        advice = (
-            "change its permissions" if isinstance(error, PermissionError) else "the same command goes on when that is mended"
-        )
+    """A path, a permission, a disk or a tracking store that fails, in a line; None of what is a fault of this program."""
+    if isinstance(error, OSError) and error.errno in (*OF_THE_REQUEST, *OF_THE_MACHINE) and error.filename:
+        advice = OF_THE_REQUEST.get(error.errno, "the same command goes on when that is mended")
         return f"{error.filename}: {error.strerror}; {advice}"
     if type(error).__module__.partition(".")[0] in OF_THE_STORE:
         from harness.experiment.tracking import without_password

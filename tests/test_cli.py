@@ -177,6 +177,8 @@ def test_everything_wrong_with_a_folder_is_listed_at_once(harness, fields, tmp_p
         (("report", "--profile", "huge"), "unknown profile 'huge'; there is cpu"),
         (("run", "network-manual", "--dataset", "nowhere"), "nowhere"),
         (("data", "--dataset", "bbbc039", "--data-dir", "nowhere"), "nowhere"),
+        (("list", "--dataset", "x" * 5000), "x: File name too long; give a shorter one"),
+        (("report", "--out", "x" * 300), "x: File name too long; give a shorter one"),
         (("list", "--file", "nowhere.toml"), "nowhere.toml: cannot be read"),
         (("report", "--tracking-uri", "http://127.0.0.1:9"), "tracking store http://127.0.0.1:9 cannot be reached"),
         (

@@ -30,12 +30,15 @@ def export_label_images(labels: Path, out: Path, formats: tuple[str, ...]) -> in
     Raises
     ------
     HarnessError
-        One is no label image or cannot be written; or see `harness.exports.check`.
+        One is an image of a data set, is no label image or cannot be written; or see `harness.exports.check`.
     """
     chosen = exports.check(formats)
     if not chosen:
         raise HarnessError(f"nothing says what to export as; give --format {', --format '.join(exports.FORMATS)}")
     files = {name: file for name, file in images_in(labels, out).items() if not field_name(name).endswith(IGNORE)}
+    grey = next((file for file in files.values() if file.parent.name == "images" and (file.parents[1] / "masks").is_dir()), None)
+    if grey:
+        raise HarnessError(f"{grey}: is the image of the masks beside it; give the folder of masks, {grey.parents[1] / 'masks'}")
     for name, file in files.items():
         exports.write(Path(out) / field_name(name), _labels(file), chosen)
     return len(files)

@@ -76,15 +76,12 @@ def images_in(images: Path, out: Path | None) -> dict[str, Path]:
     Raises
     ------
     HarnessError
-        No such folder, no image in it, a name that is not UTF-8, or two images of the same stem.
+        No such folder, no image in it, or two images of the same stem.
     """
     root, found = _found(Path(images), Path(out).resolve() if out else None)
     files = {file.relative_to(root).as_posix(): file for file in sorted(found)}
     if not files:
         raise HarnessError(f"{images}: not a folder with images; give one that holds TIFF, PNG or OME-Zarr, or a pattern")
-    nameless = next((name for name in files if not is_text(name)), None)
-    if nameless:
-        raise HarnessError(f"{root / nameless}: {NOT_TEXT}")
     twice = sorted(stem for stem, count in Counter(map(field_name, files)).items() if count > 1)
     if twice:
         raise HarnessError(f"{images}: {twice[0]} is there with two endings; label images are named by the stem, so keep one")
@@ -183,7 +180,7 @@ def refuse_unchosen(files: Iterable[Path], choice: Choice) -> None:
             return
         except ChoiceError as error:
             first = first or error
-        except HarnessError:
+        except Exception:  # noqa: BLE001, S112  `job` says it of the image, and does the others
             continue
     if first:
         raise first
@@ -213,8 +210,10 @@ def _is_there(path: Path) -> bool:
 def _read(manifest: Path) -> tuple[dict[str, Any] | None, dict[str, Seen]]:
     """What label images were made by, and by name the images they were made of; of one name the last line counts."""
     before, seen = None, dict[str, Seen]()
-    if not manifest.is_file():
+    if not manifest.exists():
         return before, seen
+    if not manifest.is_file():
+        raise HarnessError(f"{manifest}: is no file, and what made the label images is written there; move it elsewhere")
     try:
         with manifest.open("rb") as lines:
             for entry in map(_parsed, lines):
@@ -306,6 +305,8 @@ def _make(
     make: Callable[[Path], Made], out: Path, redo: bool, formats: tuple[str, ...], name: str, file: Path
 ) -> tuple[np.ndarray, Seen]:
     """The label image is written last: where it is, all is."""
+    if not is_text(name):
+        raise HarnessError(NOT_TEXT)
     seen = Seen(*_size_and_time(file), _sha256(file))
     labels, write_beside = make(file)
     if not redo:

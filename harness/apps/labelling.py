@@ -59,7 +59,7 @@ def fitted_to(source: LabelSource, images: Path, out: Path | None = None, choice
 def _readable(files: Sequence[Path], choice: Choice) -> Iterator[np.ndarray]:
     refuse_unchosen(files, choice)
     for file in sample(files):
-        with suppress(HarnessError):  # it is named where it is labelled
+        with suppress(Exception):  # it is named where it is labelled
             yield read_image(file, *choice)
 
 

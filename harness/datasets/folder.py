@@ -1,6 +1,7 @@
 """A folder of one's own as data set: images, the masks there are, and split lists if there are any."""
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from harness.core.errors import HarnessError
 from harness.core.files import whole
 from harness.datasets import pixels
 from harness.datasets.dataset import SPLITS, DataSet, digest_of, sha256_of, split_list_names
-from harness.datasets.planes import Choice
+from harness.datasets.planes import Choice, number
 
 SHARES = {"training": 0.6, "validation": 0.2, "test": 0.2}
 SEED = 0
@@ -136,6 +137,8 @@ def _contents(folder: Path) -> Contents:
         for field, path in masks.items()
         if field not in images
     ]
+    texts = (folder / "metadata" / f"{name}.txt" for name in (*SPLITS, *Choice._fields))
+    wrong += [f"{path}: is no file; put the list or word there, or take it out" for path in texts if _is_no_file(path)]
     lists, wrong_lists = _split_lists(folder / "metadata", images)
     splits = _complete(lists, images, masks)
     choice, wrong_choice = _choice(folder / "metadata")
@@ -145,12 +148,16 @@ def _contents(folder: Path) -> Contents:
 
 def _choice(folder: Path) -> tuple[Choice, list[str]]:
     """What channel.txt and plane.txt hold, and what is wrong with the latter."""
-    channel, plane = (_word(folder / f"{each}.txt") for each in Choice._fields)
-    if plane is None:
-        return Choice(channel), []
-    if plane.isdecimal():
-        return Choice(channel, int(plane)), []
-    return Choice(channel), [f"{folder / 'plane.txt'}: holds '{plane:.100}'; write the number of a plane, counted from 0"]
+    channel, word = (_word(folder / f"{each}.txt") for each in Choice._fields)
+    plane = number(word or "")
+    if word is None or plane is not None:
+        return Choice(channel, plane), []
+    return Choice(channel), [f"{folder / 'plane.txt'}: holds '{word:.100}'; write the number of a plane, counted from 0"]
+
+
+def _is_no_file(path: Path) -> bool:
+    """Whether something else is there: a folder, or a link that leads nowhere."""
+    return os.path.lexists(path) and not path.is_file()
 
 
 def _word(file: Path) -> str | None:

@@ -1,5 +1,6 @@
 """Images and nuclei of single files, in the forms in which people store them."""
 
+import logging
 import warnings
 from contextlib import suppress
 from math import prod
@@ -14,8 +15,9 @@ from skimage.measure import label
 
 from harness.core.errors import HarnessError
 from harness.core.label_images import renumber
-from harness.datasets.planes import Choice, ChoiceError, Stored, choose, open_ome_zarr, too_many
+from harness.datasets.planes import Choice, ChoiceError, Stored, choose, decoding, open_ome_zarr, too_many
 
+logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # of a file that cannot be used, a line is said here
 NOT_TEXT = "its name is not UTF-8; rename it"
 HOLDS = 2000  # bytes of pixels to a byte of a file; deflate and LZW reach 1,000 and 1,400, on one value alone
 WORK = 40  # bytes of memory to a pixel of the plane that is taken, of its label image at the least
@@ -85,7 +87,7 @@ def read_image(path: Path, channel: str | None = None, plane: int | None = None)
         stored = choose(path, stored, Choice(channel, plane))
     elif is_ome_zarr(path) and stored.several:  # may be larger than the memory
         raise ChoiceError(f"{path}: {too_many(stored)}")
-    image = _grey(np.asarray(stored.pixels))
+    image = _grey(_in_memory(path, stored))
     if image.ndim != 2:
         raise ChoiceError(f"{path}: {too_many(stored)}")
     if image.dtype.kind not in "uif":
@@ -174,21 +176,20 @@ def _grey(pixels: np.ndarray) -> np.ndarray:
 
 
 def _pixels(path: Path) -> np.ndarray:
-    return np.asarray(_stored(path).pixels)
+    stored = _stored(path)
+    if is_ome_zarr(path):  # so far it was checked for one plane
+        _check_memory(path, stored.pixels.shape, stored.pixels.dtype.itemsize, stored.axes)
+    return _in_memory(path, stored)
+
+
+def _in_memory(path: Path, stored: Stored) -> np.ndarray:
+    with decoding(path):
+        return np.asarray(stored.pixels)
 
 
 def _stored(path: Path) -> Stored:
-    try:
-        stored = open_ome_zarr(path) if is_ome_zarr(path) else _png(path) if path.suffix.lower() == ".png" else _tiff(path)
-    except HarnessError:
-        raise
-    except FileNotFoundError:
-        raise HarnessError(f"{path}: there is no such file; check the folder") from None
-    except Exception as error:  # decoders raise anything from OSError to struct.error
-        hint = "; install imagecodecs" if "imagecodecs" in str(error) else ""
-        raise HarnessError(
-            f"{path}: cannot be read as an image ({type(error).__name__}{hint}); replace the file or take it out of the data set"
-        ) from error
+    with decoding(path):
+        stored = _ome_zarr(path) if is_ome_zarr(path) else _png(path) if path.suffix.lower() == ".png" else _tiff(path)
     if 0 in stored.pixels.shape:  # what is left of some truncated TIFFs
         raise HarnessError(f"{path}: holds no pixels; replace the file or take it out of the data set")
     return stored
@@ -196,19 +197,30 @@ def _stored(path: Path) -> Stored:
 
 def _check_size(path: Path, shape: tuple[int, ...], dtype: np.dtype, axes: str) -> None:
     """Before memory is asked for: what a file says of its size may be wrong, and a size may be too large for this machine."""
-    pixels = prod(shape)
-    if pixels * dtype.itemsize > HOLDS * path.stat().st_size:
+    if prod(shape) * dtype.itemsize > HOLDS * path.stat().st_size:
         raise HarnessError(
             f"{path}: says it is of {size(shape)}, more than its {path.stat().st_size} bytes can hold; "
             "replace the file or take it out of the data set"
         )
+    _check_memory(path, shape, dtype.itemsize, axes)
+
+
+def _check_memory(path: Path, shape: tuple[int, ...], itemsize: int, axes: str) -> None:
+    """`itemsize`: bytes to a pixel of the other planes, 0 where they are not read."""
     plane = prod(length for axis, length in zip(axes, shape, strict=True) if axis in "YX")
-    needed, free = plane * WORK + (pixels - plane) * dtype.itemsize, psutil.virtual_memory().available
+    needed, free = plane * WORK + (prod(shape) - plane) * itemsize, psutil.virtual_memory().available
     if needed > free:
         raise HarnessError(
             f"{path}: {size(shape)} take {needed / 1e9:.1f} GB to work on, and {free / 1e9:.1f} GB are free; "
             "cut it into smaller images"
         )
+
+
+def _ome_zarr(path: Path) -> Stored:
+    """Its chunks may be missing, so bytes on the disk say nothing of its size."""
+    stored = open_ome_zarr(path)
+    _check_memory(path, stored.pixels.shape, 0, stored.axes)
+    return stored
 
 
 def _png(path: Path) -> Stored:

@@ -1,5 +1,7 @@
 """Files that hold several planes, of which one shows the nuclei: channels, colours, depth, time."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -66,6 +68,22 @@ class Stored(NamedTuple):
         return "".join(axis for axis in axes if axis in CHANNELS), "".join(axis for axis in axes if axis not in CHANNELS)
 
 
+@contextmanager
+def decoding(path: Path) -> Iterator[None]:
+    """Say in one line that an image cannot be read: decoders raise anything from OSError to struct.error."""
+    try:
+        yield
+    except HarnessError:
+        raise
+    except FileNotFoundError:
+        raise HarnessError(f"{path}: there is no such file; check the folder") from None
+    except Exception as error:
+        hint = "; install imagecodecs" if "imagecodecs" in str(error) else ""
+        raise HarnessError(
+            f"{path}: cannot be read as an image ({type(error).__name__}{hint}); replace the file or take it out of the data set"
+        ) from error
+
+
 def choose(path: Path, stored: Stored, choice: Choice) -> Stored:
     """One plane of a file.
 
@@ -100,14 +118,21 @@ def choose(path: Path, stored: Stored, choice: Choice) -> Stored:
     if {axis for axis, _ in stored.several} - {*at, "S"}:
         raise ChoiceError(f"{path}: {too_many(stored)}")
     index = tuple(at.get(axis, slice(None)) for axis in stored.axes)
-    return Stored(np.asarray(stored.pixels[index]), "".join(axis for axis in stored.axes if axis not in at))
+    with decoding(path):
+        pixels = np.asarray(stored.pixels[index])
+    return Stored(pixels, "".join(axis for axis in stored.axes if axis not in at))
+
+
+def number(text: str) -> int | None:
+    """What a text counts from 0; None where it is no number, or one of more digits than any file has planes."""
+    return int(text) if text.isdecimal() and len(text) < 10 else None
 
 
 def _channel(path: Path, stored: Stored, axis: str, channel: str) -> int:
     names = _names(stored, axis)
-    at = names.index(channel) if channel in names else int(channel) if channel.isdecimal() else len(names)
-    if at >= len(names):
-        raise ChoiceError(f"{path}: has no channel '{channel}'; there is {_listed(names)}")
+    at = names.index(channel) if channel in names else number(channel)
+    if at is None or at >= len(names):
+        raise ChoiceError(f"{path}: has no channel '{channel:.100}'; there is {_listed(names)}")
     return at
 
 
@@ -154,7 +179,7 @@ def open_ome_zarr(path: Path) -> Stored:
     Raises
     ------
     HarnessError
-        It holds no image, or several.
+        It holds no image, or several, or not as many axes as it says.
 
     References
     ----------
@@ -175,8 +200,10 @@ def open_ome_zarr(path: Path) -> Stored:
             return open_ome_zarr(path / images[0])
         raise HarnessError(f"{path}: is an OME-Zarr of {len(images) or 'no'} images; give the folder of one, or one a file")
     scales = about["multiscales"][0]
-    array = group[scales["datasets"][0]["path"]]
+    array: Any = group[scales["datasets"][0]["path"]]
     axes = scales.get("axes", "tczyx")  # fixed before version 0.3
+    if len(axes) != array.ndim:
+        raise HarnessError(f"{path}: names {len(axes)} axes of an array of {array.ndim}; replace it or take it out")
     names = [str(each.get("label", "")) for each in about.get("omero", {}).get("channels", ())]
     return Stored(array, "".join(map(_letter, axes)), tuple(names))
 

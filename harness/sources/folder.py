@@ -35,8 +35,8 @@ class Folder(LabelSource):
     def named(cls, argument: str, changed: dict[str, Any]) -> Self:
         """See `LabelSource.named`; the folder need not be there yet."""
         super().named("DIR", changed)
-        if not argument:
-            raise HarnessError("the label source 'folder:' names no folder; write folder:DIR")
+        if not argument or "\0" in argument:
+            raise HarnessError(f"the label source 'folder:{argument}' names no folder; write folder:DIR")
         return cls(str(Path(argument).resolve()), changed)  # a worker may have another working folder
 
     def label(self, field: Field) -> tuple[np.ndarray, np.ndarray]:

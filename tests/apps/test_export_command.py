@@ -10,6 +10,14 @@ from harness.experiment import tracking
 ALL = [word for name in exports.FORMATS for word in ("--format", name)]
 
 
+def test_images_of_a_data_folder_are_no_label_images_but_its_masks_are(harness, tiny_data, tmp_path):
+    for given in (tiny_data, tiny_data.parent, tiny_data / "images"):
+        code, _, err = harness("export", given, "out", "--format", "qupath")
+        assert code == 2 and f"give the folder of masks, {tiny_data / 'masks'}" in err and err.count("\n") == 1
+    assert not (tmp_path / "out").exists()
+    assert harness("export", tiny_data / "masks", "out", "--format", "qupath")[1].startswith("2 label images exported")
+
+
 def test_a_folder_of_label_images_keeps_its_ids_and_its_tree(harness, tmp_path):
     labels = np.zeros((30, 40), np.uint16)
     labels[3:9, 3:9], labels[9:20, 3:9], labels[5, 5] = 7, 40000, 0

@@ -10,7 +10,7 @@ import tifffile
 
 from harness.apps.jobs import MANIFEST
 from harness.core.errors import HarnessError
-from harness.datasets import open_dataset
+from harness.datasets import open_dataset, read_image
 
 SOURCE = "cellprofiler:shape/shape"
 
@@ -104,6 +104,14 @@ def test_label_images_that_nobody_knows_of_stay_as_they_are(label, images, out):
     assert label(SOURCE, "--redo")[0] == 0 and len(lines(out)) == 4
 
 
+def test_a_manifest_that_is_a_folder_is_named(label, out):
+    assert label()[0] == 0
+    (out / MANIFEST).unlink()
+    (out / MANIFEST).mkdir()
+    code, _, err = label()
+    assert code == 2 and "manifest.jsonl: is no file" in err and err.count("\n") == 1
+
+
 def test_a_file_of_somebody_else_in_the_place_of_a_label_image_is_not_replaced(label, images, out):
     (images / "bad.tif").write_bytes(b"II*\0nothing")
     assert label()[0] == 1
@@ -176,6 +184,18 @@ def test_an_unexpected_fault_in_one_image_does_not_stop_the_others(images, out, 
     }
     assert done.pop("odd.tif") == "failed: ZeroDivisionError: first line second line" and not any(done.values())
     assert sorted(contents(out)) == ["a.tif", "b.tif", "c.tif"]
+
+
+def test_nor_does_one_that_is_read_beforehand(label, monkeypatch):
+    def trip(path, *choice):
+        if path.name == "a.tif":
+            raise MemoryError
+        return read_image(path, *choice)
+
+    for module in ("jobs", "labelling"):
+        monkeypatch.setattr(f"harness.apps.{module}.read_image", trip)
+    code, said, err = label(SOURCE, "--diameter", "auto")
+    assert code == 1 and err == "harness: a.tif: failed: MemoryError: \n" and "2 images, " in said
 
 
 def trip_over_odd(file):

@@ -98,6 +98,8 @@ def test_a_pipeline_holds_the_same_settings(harness, tmp_path):
             ("label", "cellprofiler:shape/shape", "--export-pipeline", "/dev/null/a.cppipe"),
             "/dev/null/a.cppipe: cannot be written",
         ),
+        (("label", "consensus", "{images}", "o" * 300), "manifest.jsonl: File name too long; give a shorter one"),
+        (("label", "consensus", "{images}", "labels", "--channel", "9" * 5000), "9'; there is 0"),
         (("label", "consensus", "nowhere", "labels"), "nowhere: not a folder with images"),
         (("label", "consensus", "{images}", "labels", "--set", "colour=1"), "no setting 'colour'"),
         (("label", "consensus", "{images}", "labels", "--diameter", "ten"), "--diameter ten: expected auto, or MIN,MAX"),
@@ -112,12 +114,13 @@ def test_refused_requests(harness, images, tmp_path, arguments, said):
     assert not (tmp_path / "labels").exists()
 
 
-def test_a_name_that_is_not_utf8_is_refused_in_a_line_that_can_be_written(harness, images, tmp_path):
+def test_a_name_that_is_not_utf8_is_refused_in_a_line_that_can_be_written_and_the_others_are_labelled(harness, images, tmp_path):
     folder = shutil.copytree(images, tmp_path / "odd")
     (folder / "eight-bit.png").rename(os.fsdecode(os.fsencode(folder) + b"/\xff.png"))
-    code, _, err = harness("label", "consensus", folder, tmp_path / "out")
-    assert code == 2 and "its name is not UTF-8; rename it" in err and err.count("\n") == 1
-    err.encode()
+    for done in ("2 images, ", "0 images, 0 nuclei; 2 were there"):
+        code, out, err = harness("label", "cellprofiler:shape/shape", folder, "out", "--diameter", "auto")
+        assert code == 1 and err == "harness: \\udcff.png: its name is not UTF-8; rename it\n" and done in out
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["manifest.jsonl", *(f"{name}.tif" for name in NAMES)]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+import zarr
 
 
 def first(folder, part):
@@ -20,6 +21,14 @@ def rewrite(folder, part, change):
     array = tifffile.imread(first(folder, "images")) if part == "masks" else np.ones((240, 270), np.float32)
     changed = change(array)
     tifffile.imwrite(path.with_suffix(".tif"), changed, photometric="rgb" if changed.ndim == 3 else None)
+
+
+def as_large_zarr(folder):
+    path = first(folder, "images")
+    path.unlink()
+    about = {"multiscales": [{"axes": ["y", "x"], "datasets": [{"path": "0"}]}]}
+    group = zarr.create_group(path.with_suffix(".zarr"), zarr_format=2, attributes=about)
+    group.create_array("0", shape=(400000, 400000), dtype="u2", chunks=(4096, 4096))
 
 
 def spoil_nan(image):
@@ -38,8 +47,9 @@ def spoil_nan(image):
         (lambda f: shutil.copy(first(f, "images"), first(f, "images").with_suffix(".tiff")), "is named like"),
         (lambda f: first(f, "images").write_bytes(b"II*\0"), "cannot be read as an image"),
         (lambda f: rewrite(f, "images", lambda a: np.dstack([a, a, a * 2])), "has 3 colours; choose the one"),
+        (as_large_zarr, "400000x400000 px take 6400.0 GB to work on"),
     ],
-    ids=["missing", "sizes", "float", "nan", "test-masks", "twice", "unreadable", "colours"],
+    ids=["missing", "sizes", "float", "nan", "test-masks", "twice", "unreadable", "colours", "zarr"],
 )
 def test_one_line_and_exit_code_2(harness, fields, tmp_path, spoil, said):
     folder = Path(shutil.copytree(fields, tmp_path / "wrong"))

@@ -176,6 +176,9 @@ def test_masks_one_file_per_nucleus(tmp_path):
         (lambda f: make(f, "", "", training=["a.png", "zz.png"]), "names zz.png, which is not in images/"),
         (lambda f: make(f, "", "", training="ab", test="ca"), "test.txt: names a, as training.txt does"),
         (lambda f: make(f, "", "", training="aa"), "training.txt: names a, as training.txt does"),
+        (lambda f: (f / "metadata" / "test.txt").mkdir(), "test.txt: is no file; put the list or word there"),
+        (lambda f: (f / "metadata" / "training.txt").symlink_to("nowhere"), "training.txt: is no file"),
+        (lambda f: (f / "metadata" / "channel.txt").mkdir(), "channel.txt: is no file"),
     ],
 )
 def test_what_is_wrong_with_the_files_is_refused_when_opened(ten, spoil, words):

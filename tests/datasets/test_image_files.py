@@ -145,6 +145,17 @@ def test_a_tiff_cut_off_before_its_directory(tmp_path):
     refused(read_image, tmp_path / "a.tif")
 
 
+def test_a_circle_of_pages_is_read_without_a_word_of_the_decoder(tmp_path, capfd):
+    tifffile.imwrite(tmp_path / "a.tif", GREY)
+    content = bytearray((tmp_path / "a.tif").read_bytes())
+    first = int.from_bytes(content[4:8], "little")
+    end = first + 2 + 12 * int.from_bytes(content[first : first + 2], "little")
+    content[end : end + 4] = content[4:8]  # the page after the first is the first
+    (tmp_path / "a.tif").write_bytes(content)
+    assert np.array_equal(read_image(tmp_path / "a.tif"), GREY)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_missing_file(tmp_path):
     assert "no such file" in refused(read_image, tmp_path / "a.tif")
 

@@ -97,6 +97,7 @@ def test_what_no_channel_can_choose_is_refused(tmp_path):
     named = ome_tiff(tmp_path / "b.ome.tif")
     assert "has no channel 'RFP'; there is 0 DAPI, 1 GFP, 2 7" in refused(named, "RFP")
     assert "has no channel '-1'" in refused(named, "-1")
+    assert f"has no channel '{'9' * 100}'; there" in refused(named, "9" * 5000)
 
 
 DEEP = np.arange(4 * 3 * 20 * 30, dtype=np.uint16).reshape(4, 3, 20, 30)
@@ -155,6 +156,32 @@ def test_a_stack_takes_memory_to_work_on_for_one_plane(tmp_path, monkeypatch):
     np.testing.assert_array_equal(read_image(path, plane=1), PLANES[1])
     monkeypatch.setattr("psutil.virtual_memory", lambda: memory(600 * 40 + 1200 * 2 - 1))
     assert "take 0.0 GB to work on" in refused(path, plane=1)
+
+
+@pytest.mark.parametrize("axes", ["yx", "cyx"])
+def test_an_ome_zarr_without_chunks_is_refused_before_memory_is_asked_for(tmp_path, axes):
+    path = ome_zarr(tmp_path / "a.zarr", PLANES[: len(axes) - 1].squeeze(), axes)
+    shape = (2, 400000, 400000)[-len(axes) :]
+    zarr.open_group(path).create_array("full", shape=shape, dtype="u2", chunks=(*shape[:-2], 4096, 4096), overwrite=True)
+    for read in (read_image, lambda each: read_image(each, "0"), read_nuclei):
+        with pytest.raises(HarnessError, match="a.zarr: .*400000x400000 px take 6.* GB to work on, and"):
+            read(path)
+
+
+def test_of_an_ome_zarr_only_what_is_read_has_to_fit_into_the_memory(tmp_path, monkeypatch):
+    path = ome_zarr(tmp_path / "a.zarr")
+    monkeypatch.setattr("psutil.virtual_memory", lambda: namedtuple("memory", "available")(600 * 40))
+    np.testing.assert_array_equal(read_image(path, "1"), PLANES[1])
+    with pytest.raises(HarnessError, match="3x20x30 px take 0.0 GB to work on"):
+        read_nuclei(path)
+
+
+@pytest.mark.parametrize("channel", [None, "0"])
+def test_an_ome_zarr_with_a_damaged_chunk_or_other_axes_than_it_names_is_refused(tmp_path, channel):
+    path = ome_zarr(tmp_path / "a.zarr", PLANES[0], "yx")
+    next(file for file in (path / "full").iterdir() if file.name[0] != ".").write_bytes(b"words")
+    assert "cannot be read as an image" in refused(path, channel)
+    assert "names 2 axes of an array of 3; " in refused(ome_zarr(tmp_path / "b.zarr", axes="yx"), channel)
 
 
 def test_a_file_of_one_channel_has_channel_0(tmp_path):
@@ -223,6 +250,7 @@ def test_a_data_folder_names_its_plane(tmp_path):
         np.testing.assert_array_equal(chosen.read_image("a"), DEEP[plane, 1] + ord("a"))
         digests.add(chosen.digest)
     assert len(digests) == 3
-    (tmp_path / "metadata" / "plane.txt").write_text("middle")
-    with pytest.raises(HarnessError, match=r"plane.txt: holds 'middle'; write the number of a plane, counted from 0"):
-        open_dataset(str(tmp_path))
+    for word in ("middle", "9" * 5000):
+        (tmp_path / "metadata" / "plane.txt").write_text(word)
+        with pytest.raises(HarnessError, match=rf"plane.txt: holds '{word[:100]}'; write the number of a plane, counted from 0"):
+            open_dataset(str(tmp_path))

@@ -57,6 +57,12 @@ def test_what_harness_label_wrote_is_the_source_it_was_made_by(harness, fields, 
     assert ignored
 
 
+@pytest.mark.parametrize("folder", ["", r"a\u0000b"])
+def test_a_folder_that_none_can_be_called_is_refused(tmp_path, folder):
+    with pytest.raises(HarnessError, match="names no folder; write folder:DIR"):
+        registry.load_registry(write(tmp_path / "own.toml", "classical", folder))
+
+
 def test_labels_of_another_size_or_there_twice_are_refused(tmp_path):
     tifffile.imwrite(tmp_path / "a.tif", LABELS)
     with pytest.raises(HarnessError, match="a.tif: is 20x30 px, but its image 20x31 px"):
