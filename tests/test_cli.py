@@ -199,6 +199,18 @@ def test_a_refused_request_is_one_line_and_exit_code_2(harness, tmp_path, argume
     assert not (tmp_path / "report").exists() and not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize("before", ["postgresql", "postgresql+psycopg2", "http"])
+@pytest.mark.parametrize(
+    "after",
+    ["me:topsecret@127.0.0.1:9/x", "me:top/secret@127.0.0.1:9/x", "me:1/top@secret@127.0.0.1:9/x"]
+    + [f"127.0.0.1:9/x?user=me&{name}=topsecret&a=1" for name in ("password", "sslpassword", "api_token")],
+)
+def test_no_password_is_in_a_line(harness, before, after):
+    code, out, err = harness("list", "--tracking-uri", f"{before}://{after}")
+    assert code == 2 and err.count("\n") == 1 and "***" in err and "me" in err
+    assert not out and "top" not in err and "secret" not in err
+
+
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [

@@ -37,6 +37,9 @@ FILE = "sqlite:///"
 SERVERS = ("http://", "https://")
 DATABASES = ("postgresql", "mysql", "mssql")
 TAG = "harness."
+# Passwords in addresses; one of a user goes up to the last @, since people do not always write / and @ as %2F and %40.
+OF_USERS = r"(://[^/\s:@]*:)(\S*)@"
+OF_QUERIES = r"(?i)([?&][\w.-]*(?:password|passwd|pwd|token|secret)=)[^&\s]+"
 OF_SEEDS = f"tags.`{TAG}spec_hash` != ''"  # in MLflow's search: the runs of seeds, not those of rows
 LEARNED_ON = f"{TAG}learned_on"  # of a run whose network was trained on another data set: its name
 PARENT = "mlflow.parentRunId"
@@ -105,10 +108,10 @@ def connect(uri: str | None = None) -> str:
         mlflow.set_tracking_uri(uri)
         mlflow.search_experiments(max_results=1)
     except Exception as error:  # every kind of store fails in its own way, and all of them mean the same to people
-        reason = getattr(error, "strerror", None) or (str(error).strip() or type(error).__name__).splitlines()[0]
         raise HarnessError(
             without_password(
-                f"tracking store {uri} cannot be reached ({reason}); check the address or give another one with --tracking-uri"
+                f"tracking store {uri} cannot be reached ({_reason(error, uri)}); "
+                "check the address or give another one with --tracking-uri"
             )
         ) from error
     return uri
@@ -147,8 +150,22 @@ def _absolute(uri: str) -> str:
 
 
 def without_password(text: str) -> str:
-    """A text with the passwords of addresses in it starred out."""
-    return re.sub(r"(://[^/\s:@]*):[^/\s]*@", r"\1:***@", text)
+    """A text with the passwords and tokens of addresses in it starred out.
+
+    Examples
+    --------
+    >>> without_password("postgresql://me:se/cr@t@host/x?sslpassword=abc&a=1")
+    'postgresql://me:***@host/x?sslpassword=***&a=1'
+    """
+    return re.sub(OF_QUERIES, r"\1***", re.sub(OF_USERS, r"\1***@", text))
+
+
+def _reason(error: Exception, uri: str) -> str:
+    """Why a store cannot be reached; libraries quote what they took for a host, which may be the rest of a password."""
+    password = re.search(OF_USERS, uri)
+    if password and re.search("[/@?#]", password[2]):
+        return f"{type(error).__name__}; in a password / @ ? and # are written %2F, %40, %3F and %23"
+    return getattr(error, "strerror", None) or (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _ask(uri: str) -> None:
