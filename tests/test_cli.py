@@ -189,6 +189,7 @@ def test_everything_wrong_with_a_folder_is_listed_at_once(harness, fields, tmp_p
         ),
         (("report", "--tracking-uri", "sqlite:////dev/null/mlflow.db"), "cannot be reached"),
         (("report", "--tracking-uri", "gopher://x"), "cannot be reached"),
+        (("report", "--tracking-uri", "sqlite:///new.db?timeout=30"), "new.db?timeout=30: a file takes no settings"),
     ],
 )
 def test_a_refused_request_is_one_line_and_exit_code_2(harness, tmp_path, arguments, said):
@@ -197,6 +198,7 @@ def test_a_refused_request_is_one_line_and_exit_code_2(harness, tmp_path, argume
     assert said in err.replace("\n", " ") and err.count("\n") == 1
     assert "Traceback" not in out + err
     assert not (tmp_path / "report").exists() and not (tmp_path / "runs").exists()
+    assert [path.name for path in tmp_path.iterdir() if path.name != "mlruns"] == ["mlflow.db"]
 
 
 @pytest.mark.parametrize("before", ["postgresql", "postgresql+psycopg2", "http"])
@@ -209,6 +211,14 @@ def test_no_password_is_in_a_line(harness, before, after):
     code, out, err = harness("list", "--tracking-uri", f"{before}://{after}")
     assert code == 2 and err.count("\n") == 1 and "***" in err and "me" in err
     assert not out and "top" not in err and "secret" not in err
+
+
+@pytest.mark.parametrize("words", ["nonsense", "0" * 32])
+def test_a_run_of_mlflow_that_is_not_there_is_named(harness, monkeypatch, words):
+    monkeypatch.setenv("MLFLOW_RUN_ID", words)
+    code, _, err = harness("report")
+    assert code == 2 and err.count("\n") == 1
+    assert f"MLFLOW_RUN_ID={words}: names no run of sqlite:///" in err and "when it is back" not in err
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,8 @@ def connect(uri: str | None = None) -> str:
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", RETRIES)
     uri = _absolute(uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI)
     logging.getLogger("mlflow").setLevel(logging.WARNING)
+    if uri.startswith(FILE) and "?" in uri:
+        raise HarnessError(without_password(f"tracking store {uri}: a file takes no settings; leave out what begins with ?"))
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         _ask(uri)
@@ -188,7 +190,13 @@ def suite(name: str) -> AbstractContextManager:
     adopted = os.environ.pop("MLFLOW_RUN_ID", None)  # left there, it would be taken for every row's run, too
     if not adopted:
         return nullcontext()
-    run = mlflow.start_run(run_id=adopted)
+    try:
+        run = mlflow.start_run(run_id=adopted)
+    except MlflowException as error:
+        raise HarnessError(
+            without_password(f"MLFLOW_RUN_ID={adopted}: names no run of {uri()} to go on with ({error}); ")
+            + "unset it, or give the store of that run with --tracking-uri"
+        ) from error
     if _is_made_up(run.info.run_name or ""):
         mlflow.set_tag("mlflow.runName", name)
     return run
