@@ -18,6 +18,7 @@ from harness import __version__, api
 from harness.core.errors import HarnessError, one_line
 from harness.core.signals import Stopped, ended_in_order
 
+from harness.core.parallel import is_lost
 if TYPE_CHECKING:
     import pandas as pd
 
@@ -103,7 +104,9 @@ def _complain(line: str) -> None:
 
 
 def _fault_of_the_machine(error: BaseException) -> str | None:
-    """A disk, a permission or a tracking store that fails, in a line; None of what is a fault of this program."""
+    """A disk, a permission, a killed process or a tracking store that fails, in a line; None of a fault of this program."""
+    if is_lost(error):
+        return "a process was killed again and again, perhaps for want of memory; the same command goes on when there is more"
     if isinstance(error, OSError) and error.errno in OF_THE_MACHINE and error.filename:
         advice = (
             "change its permissions" if isinstance(error, PermissionError) else "the same command goes on when that is mended"
@@ -524,8 +527,6 @@ def _work_through(what, total, there, done):
 
 
 def _unless_lost(done: Iterable) -> Iterator:
-    from harness.core.parallel import is_lost
-
     try:
         yield from done
     except Exception as error:

@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures.process import BrokenProcessPool
 from io import StringIO
 from pathlib import Path
 
@@ -226,6 +227,7 @@ def test_a_run_of_mlflow_that_is_not_there_is_named(harness, monkeypatch, words)
     [
         (PermissionError(13, "Permission denied", "/a/b"), 2, "/a/b: Permission denied; change its permissions"),
         (OSError(28, "No space left on device", "/a/b"), 1, "/a/b: No space left on device; the same command goes on"),
+        (BrokenProcessPool("A process in the process pool was terminated abruptly"), 1, "a process was killed again and again"),
         (mlflow.MlflowException("disk is full\n[SQL: INSERT]\nat postgresql://me:secret@x/y"), 1, "the tracking store failed"),
     ],
 )
