@@ -704,7 +704,7 @@ def _aside(line: str) -> None:
 
 def _show(frame: "pd.DataFrame", title: str = "") -> None:
     """A table of texts under a line about it."""
-    from harness.report.markdown import to_markdown
+    from harness.core.markdown import to_markdown
 
     table = to_markdown(frame, tuple(frame.columns)) if len(frame) else ""
     console.print(escape("\n\n".join(part for part in (title, table) if part)), end="\n\n")

@@ -13,11 +13,11 @@ from harness.apps.comparing import choose, terms_of
 from harness.apps.known import KINDS, Control, control, cut, of_row, per_field
 from harness.core.errors import HarnessError
 from harness.core.files import make_folder
+from harness.core.markdown import NONE, bounds, code, number, signed, to_markdown
 from harness.datasets import DataSet
 from harness.experiment.evidence import gather, label_sources
 from harness.experiment.results import RowResults
 from harness.report.comparison import PER_FIELD, influence, mean_over_seeds, smallest_difference, title
-from harness.report.markdown import NONE, bounds, code, number, signed, to_markdown
 from harness.scoring import pilot
 from harness.scoring.pilot import Estimate, Part
 

@@ -9,11 +9,12 @@ import pandas as pd
 
 from harness.core.errors import HarnessError
 from harness.core.files import make_folder
+from harness.core.markdown import bounds, number, signed, to_markdown
+from harness.datasets import DataSet
 from harness.experiment import tracking
 from harness.experiment.registry import CEILING
 from harness.experiment.results import RowResults, read_all
 from harness.report.comparison import PER_FIELD, Comparison, compare, title
-from harness.report.markdown import bounds, number, signed, to_markdown
 from harness.scoring import pooling
 from harness.scoring.names import METRICS, SIGNED
 

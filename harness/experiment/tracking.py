@@ -25,6 +25,7 @@ from mlflow.exceptions import MlflowException
 from harness import __version__
 from harness.core.errors import HarnessError
 from harness.core.machine import machine
+from harness.core.markdown import escape
 from harness.experiment import descriptions
 from harness.experiment.spec import Spec
 
@@ -341,9 +342,9 @@ def record(spec: Spec, parent: str, given: Run | None = None) -> Iterator[mlflow
 
 
 def _tags(spec: Spec, names: tuple[str, ...]) -> dict[str, str]:
-    """A title is what MLflow shows as a run's description."""
+    """A title is what MLflow shows as a run's description, in Markdown."""
     learned = {LEARNED_ON: spec.learned_on.dataset} if spec.learned_on else {}
-    said = {f"{TAG}version": __version__, DESCRIPTION: spec.title}
+    said = {f"{TAG}version": __version__, f"{TAG}title": spec.title, DESCRIPTION: escape(spec.title)}
     return {f"{TAG}{name}": str(getattr(spec, name)) for name in names} | said | learned
 
 
@@ -487,7 +488,7 @@ def _register(logged, spec: Spec, about: dict[str, str]) -> None:
     """By the client: `mlflow.register_model` prints. The newest version is `models:/NAME/latest` anyway."""
     client = mlflow.MlflowClient()
     try:
-        client.create_registered_model(spec.row, description=spec.title)
+        client.create_registered_model(spec.row, description=escape(spec.title))
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
@@ -550,7 +551,7 @@ def load_network(uri: str) -> "keras.Model":
 def about_network(uri: str) -> tuple[str, dict[str, str]]:
     """The row of a network that `load_network` gives, and what it was trained on and by, for people."""
     run = get(mlflow.models.get_model_info(uri).run_id if uri.startswith("models:/") else uri.removeprefix("runs:/"))
-    about = {"row": f"{run.row}, seed {run.seed}", "title": run.tags.get("mlflow.note.content", "")}
+    about = {"row": f"{run.row}, seed {run.seed}", "title": run.tags.get(f"{TAG}title") or run.tags.get(DESCRIPTION, "")}
     about |= {"trained on": f"labels of {run.tags.get(f'{TAG}labels')}, {run.dataset}, profile {run.profile}"}
     return run.row, about | {"digest of the data": run.tags.get(f"{TAG}digest", ""), "run": run.run_id}
 

@@ -51,8 +51,8 @@ def test_a_stopped_run_goes_on_after_its_title_has_changed(harness, fields, tmp_
     with monkeypatch.context() as broken:
         broken.setattr(runner, "_score", lambda *_: 1 / 0)
         assert harness("run", "mine", "--dataset", fields, "--file", own)[0] == 1
-    own.write_text(row.format("Better words") + tables)
+    own.write_text(row.format("Better <b> words") + tables)
     code, _, err = harness("run", "mine", "--dataset", fields, "--file", own)
     assert code == 0, err
     (run,) = tracking.runs()
-    assert run.tags["mlflow.note.content"] == "Better words"
+    assert run.tags["mlflow.note.content"] == r"Better \<b\> words" and run.tags["harness.title"] == "Better <b> words"
