@@ -222,6 +222,35 @@ def test_a_run_of_mlflow_that_is_not_there_is_named(harness, monkeypatch, words)
     assert f"MLFLOW_RUN_ID={words}: names no run of sqlite:///" in err and "when it is back" not in err
 
 
+HOSTILE = "A [/x] [bold]b[/bold] :smile: [red]"
+
+
+def test_titles_and_paths_are_shown_as_they_are(harness, tiny_data, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    folder, file = tmp_path / "d[bold][] x", tmp_path / "own[red].toml"
+    shutil.copytree(tiny_data, folder)
+    file.write_text(f'[rows.mine]\ntitle = "{HOSTILE}"\nmethod = "classical"\nlabels = "cellprofiler:shape/shape"\n')
+    asked = ("--dataset", folder, "--file", file)
+    for arguments, said in (
+        (("list", *asked), HOSTILE),
+        (("describe", "mine", *asked), HOSTILE),
+        (("describe", "mine", *asked), folder.name),
+        (("data", *asked), folder.name),
+        (("run", "mine", *asked), "mine (seed 0): "),
+        (("report", *asked, "--out", "rep[/x]"), "rep[/x]"),
+        (("score", "tool", folder / "masks", "--dataset", folder), folder.name),
+        (("label", "cellprofiler:shape/shape", "--export-pipeline", "p[/x].cppipe"), "wrote p[/x].cppipe"),
+        (("label", "cellprofiler:shape/shape", folder / "images", "out[/x]"), "2 images"),
+        (("export", "out[/x]", "e[/x]", "--format", "imagej"), "exported to e[/x]"),
+    ):
+        code, out, err = harness(*arguments)
+        assert code == 0 and not err, (arguments, err)
+        assert said in " ".join(out.split()), (arguments, out)
+    for arguments in (("describe", HOSTILE), ("list", "--file", HOSTILE), ("run", HOSTILE), ("list", "--dataset", HOSTILE)):
+        code, _, err = harness(*arguments)
+        assert code == 2 and HOSTILE in err and err.count("\n") == 1
+
+
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [
