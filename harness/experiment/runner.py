@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
 
 STATES = Path("runs")
 
+CLAIMS = Path("/tmp") / f"harness-{os.getuid()}"  # noqa: S108  the same for all jobs of a user; TMPDIR may be another one in each
 
 class Outcome(NamedTuple):
     """How a run ended.
@@ -152,7 +152,8 @@ def _outcome(spec, dataset, say, parent):
     try:
         run(spec, dataset, say, parent)
     except HarnessError as error:
-        return Outcome(spec, str(error), refused=True)
+        words = str(error).removeprefix(f"{spec.name}: ").removeprefix(f"{spec.called}: ")  # the outcome names the run
+        return Outcome(spec, words, refused=True)
     except Exception as error:  # noqa: BLE001  one run's fault must not end the others
         return Outcome(spec, tracking.without_password(f"failed: {type(error).__name__}: {error}"))
     return Outcome(spec)
@@ -207,7 +208,10 @@ def run(spec: Spec, dataset: DataSet, say: Callable[..., None], parent: str) -> 
 def _claim(spec: Spec) -> Path:
     """The lock of a spec in a store: whoever does not hold it must not touch the run that MLflow has of it."""
     store = hashlib.sha256(f"{tracking.uri()} {spec.hash}".encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"harness-{os.getuid()}" / f"{store}.lock"
+    CLAIMS.mkdir(mode=0o700, exist_ok=True)
+    if CLAIMS.lstat().st_uid != os.getuid():
+        raise HarnessError(f"{CLAIMS}: belongs to another user, and claims of runs must lie there; have it removed")
+    return CLAIMS / f"{store}.lock"
 
 
 @contextmanager

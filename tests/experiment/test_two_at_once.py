@@ -2,6 +2,7 @@
 
 import pytest
 
+from harness.core.errors import HarnessError
 from harness.core.files import claimed
 from harness.experiment import runner, tracking
 from harness.experiment.session import prepare
@@ -21,6 +22,25 @@ def test_a_live_run_is_not_taken_over(harness, fields, tmp_path):
 
 
 @pytest.mark.integration
+def test_a_claim_is_seen_by_jobs_with_temporary_folders_of_their_own(store, fields, tmp_path, monkeypatch):
+    tracking.connect()
+    spec = prepare(str(fields)).spec("classical-shape-shape", 0)
+    before = runner._claim(spec)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    assert runner._claim(spec) == before and not before.is_relative_to(tmp_path)
+
+
+def test_claims_lie_in_a_folder_that_is_the_user_s_alone(store, fields, tmp_path, monkeypatch):
+    tracking.connect()
+    spec = prepare(str(fields)).spec("classical-shape-shape", 0)
+    monkeypatch.setattr(runner, "CLAIMS", tmp_path / "claims")
+    assert runner._claim(spec).parent.stat().st_mode & 0o777 == 0o700
+    monkeypatch.setattr("os.getuid", lambda: 12345)
+    with pytest.raises(HarnessError, match="claims: belongs to another user"):
+        runner._claim(spec)
+
+
 def test_a_row_that_is_named_twice_is_run_once(harness, fields):
     code, _, err = harness("run", *["classical-shape-shape"] * 2, "--dataset", fields, "--workers", 2)
     assert code == 0 and not err and len(tracking.runs()) == 1
