@@ -251,6 +251,15 @@ def test_titles_and_paths_are_shown_as_they_are(harness, tiny_data, tmp_path, mo
         assert code == 2 and HOSTILE in err and err.count("\n") == 1
 
 
+def test_the_pages_of_mlflow_are_served_to_this_machine_alone(harness, monkeypatch):
+    begun = []
+    monkeypatch.setattr("os.execv", lambda _, words: begun.extend(words))
+    monkeypatch.setenv("MLFLOW_BACKEND_STORE_URI", "")  # so that it is as before after the test
+    assert harness("ui", "--port", 5001)[0] == 0
+    assert begun[begun.index("--host") + 1] == "127.0.0.1" and begun[begun.index("--port") + 1] == "5001"
+    assert not any("sqlite" in word for word in begun)
+
+
 @pytest.mark.parametrize(
     ("error", "code", "said"),
     [
