@@ -437,6 +437,7 @@ def add_metrics(run: Run, metrics: dict[str, float]) -> None:
 def add_files(run: Run, folder: Path, path: str) -> None:
     """Keep what was worked out later, the files of a folder, with a run under `path`."""
     mlflow.MlflowClient().log_artifacts(run.run_id, str(folder), path)
+    _fetched.cache_clear()  # what was fetched before may be what this replaces
 
 
 def mark(spec: Spec, name: str, text: str) -> None:
