@@ -37,10 +37,10 @@ DEFAULT_URI = "sqlite:///mlflow.db"
 FILE = "sqlite:///"
 SERVERS = ("http://", "https://")
 DATABASES = ("postgresql", "mysql", "mssql")
-TAG = "harness."
 # Passwords in addresses; one of a user goes up to the last @, since people do not always write / and @ as %2F and %40.
 OF_USERS = r"(://[^/\s:@]*:)(\S*)@"
 OF_QUERIES = r"(?i)([?&][\w.-]*(?:password|passwd|pwd|token|secret)=)[^&\s]+"
+TAG = "harness."
 OF_SEEDS = f"tags.`{TAG}spec_hash` != ''"  # in MLflow's search: the runs of seeds, not those of rows
 LEARNED_ON = f"{TAG}learned_on"  # of a run whose network was trained on another data set: its name
 PARENT = "mlflow.parentRunId"
@@ -100,9 +100,9 @@ def connect(uri: str | None = None) -> str:
     """
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", RETRIES)
     uri = _absolute(uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI)
-    logging.getLogger("mlflow").setLevel(logging.WARNING)
     if uri.startswith(FILE) and "?" in uri:
         raise HarnessError(without_password(f"tracking store {uri}: a file takes no settings; leave out what begins with ?"))
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         _ask(uri)
