@@ -600,8 +600,9 @@ def compare(
 
     if not rows and not all_:
         raise HarnessError("compare needs two rows or more, or --all; for example: harness compare --all")
-    results = _reading(dataset, data_dir, profile, tracking_uri, file).results()
-    found = [comparing.compare_rows(results, rows or [], name) for name in metric or ["jaccard_equal"]]
+    session = _reading(dataset, data_dir, profile, tracking_uri, file)
+    results = session.results()
+    found = [comparing.compare_rows(session.dataset, results, rows or [], name) for name in metric or ["jaccard_equal"]]
     for each in found:
         comparing.log(each, results)
     if out:

@@ -129,7 +129,7 @@ def _table(lines):
 
 
 def _pilot(dataset, chosen, metric, evidence):
-    scores = {row: mean_over_seeds(table) for row, table in terms_of(chosen, metric).items()}
+    scores = {row: mean_over_seeds(table) for row, table in terms_of(dataset, chosen, metric).items()}
     test = [name for name in dataset.splits["test"] if all(name in table.index for table in scores.values())]
     names = [*test, *dataset.splits["training"], *dataset.splits["validation"]] if evidence else test
     agreement, nuclei = per_field(evidence, names) if evidence else (np.ones(len(names)), np.ones(len(names)))

@@ -18,6 +18,7 @@ from harness.experiment.registry import (
     Registry,
     Row,
     check_profile,
+    default_profile,
     external,
     fitted,
     load_registry,
@@ -183,7 +184,7 @@ def prepare(dataset: str, data_dir: Path | None = None, profile: str | None = No
 
 
 def _profile(profile: str | None, dataset: str) -> str:
-    return check_profile(profile or ("quick" if dataset == "synthetic" else "cpu"))
+    return check_profile(profile or default_profile(dataset))
 
 
 def read(
