@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -13,9 +14,11 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Column, Table
+from rich.text import Text
 
 from harness import __version__, api
 from harness.core.errors import HarnessError, one_line
+from harness.core.parallel import is_lost
 from harness.core.signals import Stopped, ended_in_order
 
 if TYPE_CHECKING:
@@ -28,7 +31,9 @@ app = typer.Typer(
     help="Can a network learn nuclei from labels that a classical pipeline made? A benchmark of label "
     "sources, tracked with MLflow. Begin with: harness reproduce",
 )
-console, errors = Console(highlight=False, soft_wrap=True), Console(stderr=True, highlight=False, soft_wrap=True)
+# Without markup and emoji: titles, names and paths are shown as they are.
+_plain = partial(Console, highlight=False, soft_wrap=True, markup=False, emoji=False)
+console, errors = _plain(), _plain(stderr=True)
 
 Dataset = Annotated[
     str, typer.Option(help="synthetic, bbbc039, frames of BBBC038 as bbbc038-256x256, or a folder with images/ and masks/")
@@ -107,11 +112,13 @@ def main() -> None:
 
 
 def _complain(line: str) -> None:
-    errors.print(f"[red]harness:[/red] {escape(one_line(line))}")
+    errors.print(Text.assemble(("harness:", "red"), f" {one_line(line)}"))
 
 
 def _fault_of_the_machine(error: BaseException) -> str | None:
-    """A path, a permission, a disk or a tracking store that fails, in a line; None of what is a fault of this program."""
+    """A path, a permission, a disk, a killed process or a store that fails, in a line; None of a fault of this program."""
+    if is_lost(error):
+        return "a process was killed again and again, perhaps for want of memory; the same command goes on when there is more"
     if isinstance(error, OSError) and error.errno in (*OF_THE_REQUEST, *OF_THE_MACHINE) and error.filename:
         advice = OF_THE_REQUEST.get(error.errno, "the same command goes on when that is mended")
         return f"{error.filename}: {error.strerror}; {advice}"
@@ -250,7 +257,7 @@ def list_rows(
     console.print(table)
     for row, result in results.items():
         if result.missing:
-            console.print(f"{row}: not available, {escape(result.missing)}")
+            console.print(f"{row}: not available, {result.missing}")
 
 
 @app.command()
@@ -274,7 +281,7 @@ def describe(
     console.print(spec.title)
     table = Table("", "", box=None, show_header=False)
     for name, value in _definition(spec, session.dataset, session.registry).items():
-        table.add_row(name, escape(value))
+        table.add_row(name, value)
     console.print(table)
 
 
@@ -373,9 +380,9 @@ def data(
     if found["unused"]:
         console.print(f"in no split list, so not used: {', '.join(found['unused'])}")
     for each in shared:
-        console.print(escape(f"{each} show the same place, {each.spots} spots in common"))
+        console.print(f"{each} show the same place, {each.spots} spots in common")
     for row, why in found["not_available"].items():
-        console.print(f"{row}: not available, {escape(why)}")
+        console.print(f"{row}: not available, {why}")
 
 
 def _show_groups(data_dir, as_json):
@@ -512,7 +519,7 @@ def _work_through(what, total, there, done):
 
     good = bad = nuclei = 0
     for name, count, wrong in track(
-        _unless_lost(done), what, total, console=errors, transient=True, disable=not errors.is_terminal
+        _unless_lost(done), escape(what), total, console=errors, transient=True, disable=not errors.is_terminal
     ):
         good, bad, nuclei = good + (not wrong), bad + bool(wrong), nuclei + count
         if wrong:
@@ -522,8 +529,6 @@ def _work_through(what, total, there, done):
 
 
 def _unless_lost(done: Iterable) -> Iterator:
-    from harness.core.parallel import is_lost
-
     try:
         yield from done
     except Exception as error:
@@ -593,8 +598,9 @@ def compare(
 
     if not rows and not all_:
         raise HarnessError("compare needs two rows or more, or --all; for example: harness compare --all")
-    results = _reading(dataset, data_dir, profile, tracking_uri, file).results()
-    found = [comparing.compare_rows(results, rows or [], name) for name in metric or ["jaccard_equal"]]
+    session = _reading(dataset, data_dir, profile, tracking_uri, file)
+    results = session.results()
+    found = [comparing.compare_rows(session.dataset, results, rows or [], name) for name in metric or ["jaccard_equal"]]
     for each in found:
         comparing.log(each, results)
     if out:
@@ -637,7 +643,7 @@ def budget(
     _show(planning.rows(found), planning.said(found))
     _show(planning.pairs(found))
     for line in planning.to_do(found):
-        console.print(escape(line))
+        console.print(line)
 
 
 @app.command()
@@ -691,20 +697,20 @@ def errors_of(
         print(json.dumps(erring.as_json(found), indent=1))
         return
     _show(erring.rows(found), erring.said(found))
-    console.print(escape(erring.as_line(erring.recipe(found))))
+    console.print(erring.as_line(erring.recipe(found)))
 
 
 def _aside(line: str) -> None:
     """A line about work that takes long, which no script reads."""
-    errors.print(escape(line))
+    errors.print(line)
 
 
 def _show(frame: "pd.DataFrame", title: str = "") -> None:
     """A table of texts under a line about it."""
-    from harness.report.markdown import to_markdown
+    from harness.core.markdown import to_markdown
 
     table = to_markdown(frame, tuple(frame.columns)) if len(frame) else ""
-    console.print(escape("\n\n".join(part for part in (title, table) if part)), end="\n\n")
+    console.print("\n\n".join(part for part in (title, table) if part), end="\n\n")
 
 
 @app.command()
@@ -778,7 +784,7 @@ def version() -> None:
 def _lines() -> Iterator[Callable[..., None]]:
     """A function for lines about rows: on a terminal a passing one stays in view until the next of its row comes."""
     if not console.is_terminal:
-        yield lambda name, line, passing=False: None if passing else console.print(f"{name}: {escape(line)}")
+        yield lambda name, line, passing=False: None if passing else console.print(f"{name}: {line}")
         return
     from rich.live import Live
 
@@ -788,9 +794,9 @@ def _lines() -> Iterator[Callable[..., None]]:
         def say(name, line, passing=False) -> None:
             passing_lines.pop(name, None)
             if passing:
-                passing_lines[name] = f"{name}: {escape(line)}"
+                passing_lines[name] = f"{name}: {line}"
             else:
-                live.console.print(f"{name}: {escape(line)}")
+                live.console.print(f"{name}: {line}")
 
         yield say
 

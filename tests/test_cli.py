@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures.process import BrokenProcessPool
 from io import StringIO
 from pathlib import Path
 
@@ -191,6 +192,7 @@ def test_everything_wrong_with_a_folder_is_listed_at_once(harness, fields, tmp_p
         ),
         (("report", "--tracking-uri", "sqlite:////dev/null/mlflow.db"), "cannot be reached"),
         (("report", "--tracking-uri", "gopher://x"), "cannot be reached"),
+        (("report", "--tracking-uri", "sqlite:///new.db?timeout=30"), "new.db?timeout=30: a file takes no settings"),
     ],
 )
 def test_a_refused_request_is_one_line_and_exit_code_2(harness, tmp_path, arguments, said):
@@ -199,6 +201,65 @@ def test_a_refused_request_is_one_line_and_exit_code_2(harness, tmp_path, argume
     assert said in err.replace("\n", " ") and err.count("\n") == 1
     assert "Traceback" not in out + err
     assert not (tmp_path / "report").exists() and not (tmp_path / "runs").exists()
+    assert [path.name for path in tmp_path.iterdir() if path.name != "mlruns"] == ["mlflow.db"]
+
+
+@pytest.mark.parametrize("before", ["postgresql", "postgresql+psycopg2", "http"])
+@pytest.mark.parametrize(
+    "after",
+    ["me:topsecret@127.0.0.1:9/x", "me:top/secret@127.0.0.1:9/x", "me:1/top@secret@127.0.0.1:9/x"]
+    + [f"127.0.0.1:9/x?user=me&{name}=topsecret&a=1" for name in ("password", "sslpassword", "api_token")],
+)
+def test_no_password_is_in_a_line(harness, before, after):
+    code, out, err = harness("list", "--tracking-uri", f"{before}://{after}")
+    assert code == 2 and err.count("\n") == 1 and "***" in err and "me" in err
+    assert not out and "top" not in err and "secret" not in err
+
+
+@pytest.mark.parametrize("words", ["nonsense", "0" * 32])
+def test_a_run_of_mlflow_that_is_not_there_is_named(harness, monkeypatch, words):
+    monkeypatch.setenv("MLFLOW_RUN_ID", words)
+    code, _, err = harness("report")
+    assert code == 2 and err.count("\n") == 1
+    assert f"MLFLOW_RUN_ID={words}: names no run of sqlite:///" in err and "when it is back" not in err
+
+
+HOSTILE = "A [/x] [bold]b[/bold] :smile: [red]"
+
+
+def test_titles_and_paths_are_shown_as_they_are(harness, tiny_data, tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "200")
+    folder, file = tmp_path / "d[bold][] x", tmp_path / "own[red].toml"
+    shutil.copytree(tiny_data, folder)
+    file.write_text(f'[rows.mine]\ntitle = "{HOSTILE}"\nmethod = "classical"\nlabels = "cellprofiler:shape/shape"\n')
+    asked = ("--dataset", folder, "--file", file)
+    for arguments, said in (
+        (("list", *asked), HOSTILE),
+        (("describe", "mine", *asked), HOSTILE),
+        (("describe", "mine", *asked), folder.name),
+        (("data", *asked), folder.name),
+        (("run", "mine", *asked), "mine (seed 0): "),
+        (("report", *asked, "--out", "rep[/x]"), "rep[/x]"),
+        (("score", "tool", folder / "masks", "--dataset", folder), folder.name),
+        (("label", "cellprofiler:shape/shape", "--export-pipeline", "p[/x].cppipe"), "wrote p[/x].cppipe"),
+        (("label", "cellprofiler:shape/shape", folder / "images", "out[/x]"), "2 images"),
+        (("export", "out[/x]", "e[/x]", "--format", "imagej"), "exported to e[/x]"),
+    ):
+        code, out, err = harness(*arguments)
+        assert code == 0 and not err, (arguments, err)
+        assert said in " ".join(out.split()), (arguments, out)
+    for arguments in (("describe", HOSTILE), ("list", "--file", HOSTILE), ("run", HOSTILE), ("list", "--dataset", HOSTILE)):
+        code, _, err = harness(*arguments)
+        assert code == 2 and HOSTILE in err and err.count("\n") == 1
+
+
+def test_the_pages_of_mlflow_are_served_to_this_machine_alone(harness, monkeypatch):
+    begun = []
+    monkeypatch.setattr("os.execv", lambda _, words: begun.extend(words))
+    monkeypatch.setenv("MLFLOW_BACKEND_STORE_URI", "")  # so that it is as before after the test
+    assert harness("ui", "--port", 5001)[0] == 0
+    assert begun[begun.index("--host") + 1] == "127.0.0.1" and begun[begun.index("--port") + 1] == "5001"
+    assert not any("sqlite" in word for word in begun)
 
 
 @pytest.mark.parametrize(
@@ -206,6 +267,7 @@ def test_a_refused_request_is_one_line_and_exit_code_2(harness, tmp_path, argume
     [
         (PermissionError(13, "Permission denied", "/a/b"), 2, "/a/b: Permission denied; change its permissions"),
         (OSError(28, "No space left on device", "/a/b"), 1, "/a/b: No space left on device; the same command goes on"),
+        (BrokenProcessPool("A process in the process pool was terminated abruptly"), 1, "a process was killed again and again"),
         (mlflow.MlflowException("disk is full\n[SQL: INSERT]\nat postgresql://me:secret@x/y"), 1, "the tracking store failed"),
     ],
 )

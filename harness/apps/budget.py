@@ -13,11 +13,11 @@ from harness.apps.comparing import choose, terms_of
 from harness.apps.known import KINDS, Control, control, cut, of_row, per_field
 from harness.core.errors import HarnessError
 from harness.core.files import make_folder
+from harness.core.markdown import NONE, bounds, code, number, signed, to_markdown
 from harness.datasets import DataSet
 from harness.experiment.evidence import gather, label_sources
 from harness.experiment.results import RowResults
 from harness.report.comparison import PER_FIELD, influence, mean_over_seeds, smallest_difference, title
-from harness.report.markdown import NONE, bounds, code, number, signed, to_markdown
 from harness.scoring import pilot
 from harness.scoring.pilot import Estimate, Part
 
@@ -129,7 +129,7 @@ def _table(lines):
 
 
 def _pilot(dataset, chosen, metric, evidence):
-    scores = {row: mean_over_seeds(table) for row, table in terms_of(chosen, metric).items()}
+    scores = {row: mean_over_seeds(table) for row, table in terms_of(dataset, chosen, metric).items()}
     test = [name for name in dataset.splits["test"] if all(name in table.index for table in scores.values())]
     names = [*test, *dataset.splits["training"], *dataset.splits["validation"]] if evidence else test
     agreement, nuclei = per_field(evidence, names) if evidence else (np.ones(len(names)), np.ones(len(names)))

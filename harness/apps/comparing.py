@@ -9,11 +9,13 @@ import pandas as pd
 
 from harness.core.errors import HarnessError
 from harness.core.files import make_folder
+from harness.core.markdown import bounds, number, signed, to_markdown
+from harness.datasets import DataSet
 from harness.experiment import tracking
 from harness.experiment.registry import CEILING
-from harness.experiment.results import RowResults, read_all
+from harness.experiment.results import RowResults, made_again, read_all
+from harness.report import damage
 from harness.report.comparison import PER_FIELD, Comparison, compare, title
-from harness.report.markdown import bounds, number, signed, to_markdown
 from harness.scoring import pooling
 from harness.scoring.names import METRICS, SIGNED
 
@@ -21,11 +23,12 @@ WORDS = ("better", "worse", "group", "told apart")  # columns of text
 COMPARED = [name for name in METRICS if name not in (*SIGNED, "ap")]
 
 
-def compare_rows(results: Mapping[str, RowResults], rows: list[str], metric: str) -> Comparison:
+def compare_rows(dataset: DataSet, results: Mapping[str, RowResults], rows: list[str], metric: str) -> Comparison:
     """Compare rows that have runs by a metric, from what the runs stored.
 
     Parameters
     ----------
+    dataset : DataSet
     results : mapping of str to RowResults
         Every row, see `harness.experiment.session.Session.results`.
     rows : list of str
@@ -36,12 +39,13 @@ def compare_rows(results: Mapping[str, RowResults], rows: list[str], metric: str
     Raises
     ------
     HarnessError
-        No such metric or row, a row without a finished run, fewer than two rows, or fewer than two test fields.
+        No such metric or row, a row without a finished run, fewer than two rows, or fewer than two test fields; or what a run
+        stored is damaged.
     """
     chosen = choose(results, rows)
     if len(chosen) < 2:
         raise HarnessError(f"nothing to compare {', '.join(chosen) or 'rows'} with; harness list shows which rows have runs")
-    found = compare(metric, terms_of(chosen, metric))
+    found = compare(metric, terms_of(dataset, chosen, metric))
     if found.fields < 2:
         raise HarnessError(
             f"{found.fields} test fields on which all of {', '.join(chosen)} have a {metric}; two at least are needed"
@@ -63,23 +67,22 @@ def choose(results: Mapping[str, RowResults], rows: list[str]) -> dict[str, RowR
     }
 
 
-def terms_of(results: dict[str, RowResults], metric: str) -> dict[str, pd.DataFrame]:
+def terms_of(dataset: DataSet, results: dict[str, RowResults], metric: str) -> dict[str, pd.DataFrame]:
     """The `harness.scoring.pooling.terms` of a metric by row, index seed and field.
 
     Raises
     ------
     HarnessError
-        No such metric, or a row has none.
+        No such metric, or a row has none, or what it stored is damaged.
     """
     base = metric.removesuffix(PER_FIELD)
     if base not in COMPARED:
         raise HarnessError(f"no metric '{metric}' to compare by; there is {', '.join(COMPARED)}, and each with {PER_FIELD}")
+    damage.refuse(results, dataset)
     made = pooling.terms(*(read_all(results, f"{table}.csv") for table in ("per_tile", "per_field")))[base]
     lacking = [row for row in results if row not in made.index.get_level_values("row")]
     if lacking:
-        raise HarnessError(
-            f"{lacking[0]}: its runs have no {base}; leave it out or score it again with harness report --recompute"
-        )
+        raise HarnessError(f"{lacking[0]}: its runs have no {base}; leave it out, or {made_again(results[lacking[0]].runs[0])}")
     made = _per_field(made) if metric != base else made
     return {row: made.loc[row] for row in results}
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from harness.core.errors import HarnessError
+from harness.core.markdown import NONE, number, signed
 from harness.datasets import DataSet
-from harness.report.markdown import NONE, number, signed
 from harness.scoring.boundaries import FARTHEST, Distances, outline_distances, outline_offset
 from harness.scoring.metrics import Matching, matching
 from harness.sources import LabelSource, sample

@@ -13,10 +13,10 @@ from harness.apps.comparing import choose
 from harness.core.errors import HarnessError
 from harness.core.files import make_folder
 from harness.core.label_images import write_label_image
+from harness.core.markdown import number
 from harness.datasets import DataSet, read_image
 from harness.experiment.evidence import gather, label_sources, read_labels
 from harness.experiment.results import RowResults
-from harness.report.markdown import number
 from harness.scoring.doubt import WEIGHTS
 from harness.sources.folder import IGNORE
 

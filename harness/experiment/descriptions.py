@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 
+from harness.core.markdown import escape
 from harness.scoring.names import TABLES
 
 HEAD = "| | mean | sd | seeds | 95 %, over seeds | published |\n|:--|--:|--:|--:|--:|--:|"
@@ -25,8 +26,8 @@ def of_row(title: str, told: Mapping[str, float], published: Mapping[str, float]
     """
     lines = [_line(name, told, published.get(name)) for name in TABLES if name in told]
     if not lines:
-        return title
-    return "\n".join([f"{title}\n\n{HEAD}", *lines])
+        return escape(title)
+    return "\n".join([f"{escape(title)}\n\n{HEAD}", *lines])
 
 
 def of_report(text: str, whole: str, room: int = 6000) -> str:

@@ -99,11 +99,30 @@ def gather(dataset: DataSet, rows: Mapping[str, RowResults], say: Callable[[str]
     labels = {name: _label_images(dataset, result, names, say) for name, result in rows.items()}
     first = next(iter(rows.values())).runs[0]
     path = f"evidence/{_key(rows)}"
-    if not tracking.artifact(first, f"{path}/pairs.csv"):
+    tables = _tables(first, path, names)
+    if not tables:
         say(f"{', '.join(rows)}: comparing {len(names)} fields; done once")
         _keep(first, path, partial(_write_tables, dataset, labels, names))
-    nuclei, pairs = (pd.read_csv(_kept(first, f"{path}/{name}.csv")) for name in ("nuclei", "pairs"))
+        tables = _tables(first, path, names)
+    if not tables:
+        raise HarnessError(f"run {first.run_id}: its {path} cannot be read; check the store")
+    nuclei, pairs = tables
     return Evidence(nuclei, pairs, labels)
+
+
+def _tables(run, path, names):
+    """Nuclei and pairs; None where they are not there, or damaged: they are then made again."""
+    try:
+        nuclei, pairs = (_table(tracking.artifact(run, f"{path}/{name}.csv")) for name in ("nuclei", "pairs"))
+        return [nuclei, pairs] if set(pairs["field"]) == set(names) and {"kind", "doubt"} <= {*nuclei} else None
+    except (OSError, ValueError, LookupError):  # of pandas, too
+        return None
+
+
+def _table(path):
+    if path is None or not path.read_bytes().endswith(b"\n"):  # a line that was cut would be one with other numbers
+        raise ValueError
+    return pd.read_csv(path, dtype=dict.fromkeys(("row", "other", "field"), str))
 
 
 def _key(rows):
@@ -128,13 +147,22 @@ def _kept(run, path):
 
 
 def _label_images(dataset, result, names, say):
-    """The folder of a row's label images of all fields, made where it is not there."""
+    """The folder of a row's label images of all fields, made where it is not there or one of them is damaged."""
     run = result.runs[0]
-    if not tracking.artifact(run, f"{LABELS}/{names[-1]}.png"):
+    folder = tracking.artifact(run, LABELS)
+    if not folder or not all(_is_whole(folder / f"{name}.png") for name in names):
         say(f"{result.name}: label images of {len(names)} fields; done once")
         make = _predict if result.row.method == "network" else _label
         _keep(run, LABELS, partial(make, dataset, result, names))
     return _kept(run, LABELS)
+
+
+def _is_whole(path):
+    """Whether a PNG is there to its end; reading all of them takes seconds."""
+    try:
+        return path.read_bytes()[-8:-4] == b"IEND"
+    except OSError:
+        return False
 
 
 def _label(dataset, result, names, folder):
@@ -165,7 +193,10 @@ def _predict(dataset, result, names, folder):
 
 def read_labels(path: Path) -> np.ndarray:
     """Read a label image, (H, W) int32."""
-    return imread(path).astype(np.int32)
+    try:
+        return imread(path).astype(np.int32)
+    except Exception as error:  # decoders raise anything
+        raise HarnessError(f"{path}: cannot be read; delete it, and the same command makes it again") from error
 
 
 # ---- tables

@@ -169,6 +169,11 @@ def check_profile(name: str) -> str:
     return name
 
 
+def default_profile(dataset: str) -> str:
+    """The profile that is taken where none is asked for."""
+    return "quick" if dataset == "synthetic" else "cpu"
+
+
 def resolve(registry: Registry, row: str, profile: str, dataset: DataSet, seed: int) -> Spec:
     """Work out everything that defines a run.
 

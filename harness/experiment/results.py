@@ -1,5 +1,6 @@
 """What a report is made of: the runs that count for each row, and the scores they stored."""
 
+import shlex
 from collections.abc import Callable, Iterator
 from io import StringIO
 from typing import NamedTuple
@@ -9,7 +10,7 @@ import pandas as pd
 
 from harness.core.errors import HarnessError
 from harness.experiment import tracking
-from harness.experiment.registry import Registry, Row
+from harness.experiment.registry import CEILING, CONTROL, EXTERNAL, SCORED, Registry, Row, default_profile
 from harness.experiment.spec import Spec
 
 TOGETHER = 50
@@ -138,6 +139,29 @@ def _read_together(runs: list[tracking.Run], path: str) -> Iterator[pd.DataFrame
             [body.count("\n") for _, body in files],
             pd.read_csv(StringIO("".join([head, "\n", *(body for _, body in files)]))),
         )
+
+
+def made_again(run: tracking.Run) -> str:
+    """What mends a run that lost what it cannot be scored from: commands to copy, but for a folder or a registry of one's own."""
+    return f"mlflow runs delete --run-id {run.run_id}, then {_command(run)}, makes it again"
+
+
+def _command(run: tracking.Run) -> str:
+    method = run.tags.get(f"{tracking.TAG}method")
+    if method == CONTROL:
+        return f"harness report --controls{asked_for(run)}"
+    if method in SCORED:
+        folder = run.tags[f"{tracking.TAG}labels"].partition(":")[2]
+        ceiling = " --ceiling" if method == CEILING else ""
+        return f"harness score {run.row} {shlex.quote(folder)}{ceiling}{asked_for(run)}"
+    return f"harness run {run.row}{f' --seed {run.seed}' if run.seed else ''}{asked_for(run)}"
+
+
+def asked_for(run: tracking.Run) -> str:
+    """The options of a command about a run: its data set and profile, where others would be taken."""
+    dataset = "" if run.dataset == "synthetic" else f" --dataset {shlex.quote(run.dataset)}"
+    usual = run.profile in (EXTERNAL, default_profile(run.dataset))
+    return dataset if usual else f"{dataset} --profile {run.profile}"
 
 
 def runs_of(results: dict[str, RowResults]) -> list[tracking.Run]:

@@ -3,7 +3,6 @@
 import hashlib
 import json
 import os
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -24,6 +23,7 @@ from harness.datasets import DataSet
 from harness.datasets.stored import described
 from harness.experiment import fields, generations, tracking
 from harness.experiment.registry import not_available
+from harness.experiment.results import made_again
 from harness.experiment.spec import Profile, Spec
 from harness.network.start import load_backend
 from harness.scoring import evaluation
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from harness.network.training import TileSet
 
 STATES = Path("runs")
+CLAIMS = Path("/tmp") / f"harness-{os.getuid()}"  # noqa: S108  the same for all jobs of a user; TMPDIR may be another one in each
 
 
 class Outcome(NamedTuple):
@@ -152,7 +153,8 @@ def _outcome(spec, dataset, say, parent):
     try:
         run(spec, dataset, say, parent)
     except HarnessError as error:
-        return Outcome(spec, str(error), refused=True)
+        words = str(error).removeprefix(f"{spec.name}: ").removeprefix(f"{spec.called}: ")  # the outcome names the run
+        return Outcome(spec, words, refused=True)
     except Exception as error:  # noqa: BLE001  one run's fault must not end the others
         return Outcome(spec, tracking.without_password(f"failed: {type(error).__name__}: {error}"))
     return Outcome(spec)
@@ -206,8 +208,11 @@ def run(spec: Spec, dataset: DataSet, say: Callable[..., None], parent: str) -> 
 
 def _claim(spec: Spec) -> Path:
     """The lock of a spec in a store: whoever does not hold it must not touch the run that MLflow has of it."""
+    CLAIMS.mkdir(mode=0o700, exist_ok=True)
+    if CLAIMS.lstat().st_uid != os.getuid():
+        raise HarnessError(f"{CLAIMS}: belongs to another user, and claims of runs must lie there; have it removed")
     store = hashlib.sha256(f"{tracking.uri()} {spec.hash}".encode()).hexdigest()[:16]
-    return Path(tempfile.gettempdir()) / f"harness-{os.getuid()}" / f"{store}.lock"
+    return CLAIMS / f"{store}.lock"
 
 
 @contextmanager
@@ -373,7 +378,7 @@ def _refine(spec, dataset, given, say):
     say(f"refining the prediction of {spec.parent.name}, run {given.run_id[:8]}")
     folder = tracking.artifact(given, "predictions/nuclei")
     if folder is None:
-        raise HarnessError(f"run {given.run_id} of {given.row}: has no stored predictions; run the row again")
+        raise HarnessError(f"run {given.run_id} of {given.row}: has no stored predictions; {made_again(given)}")
     steps = open_steps(spec.refine_prediction, Predicted())
     return [partial(fields.refined, dataset, name, steps, folder, spec.tile) for name in dataset.splits["test"]]
 

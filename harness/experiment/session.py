@@ -18,6 +18,7 @@ from harness.experiment.registry import (
     Registry,
     Row,
     check_profile,
+    default_profile,
     external,
     fitted,
     load_registry,
@@ -183,7 +184,7 @@ def prepare(dataset: str, data_dir: Path | None = None, profile: str | None = No
 
 
 def _profile(profile: str | None, dataset: str) -> str:
-    return check_profile(profile or ("quick" if dataset == "synthetic" else "cpu"))
+    return check_profile(profile or default_profile(dataset))
 
 
 def read(
@@ -236,9 +237,16 @@ def _stored(newest: "tracking.Run") -> DataSet:
     from harness.experiment import tracking
 
     kept, scored = (tracking.artifact(newest, path) for path in (tracking.DATA, "per_field.csv"))
-    if kept:
-        return not_at_hand(json.loads(kept.read_text(encoding="utf-8")))
-    splits = {"test": pd.read_csv(scored)["field"].astype(str) if scored else ()}
+    try:
+        if kept:
+            return not_at_hand(json.loads(kept.read_text(encoding="utf-8")))
+        splits = {"test": pd.read_csv(scored)["field"].astype(str) if scored else ()}
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:  # cut, or of another form
+        raise HarnessError(
+            f"run {newest.run_id} of {newest.row}: its {tracking.DATA if kept else 'per_field.csv'} is damaged, so that nobody "
+            f"knows the data set {newest.dataset}; give the data set itself, with --dataset FOLDER or --data-dir, or "
+            f"mlflow runs delete --run-id {newest.run_id}, and an older run is asked"
+        ) from error
     return not_at_hand({"name": newest.dataset, "digest": newest.tags["harness.digest"], "splits": splits, "unannotated": ()})
 
 

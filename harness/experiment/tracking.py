@@ -25,6 +25,7 @@ from mlflow.exceptions import MlflowException
 from harness import __version__
 from harness.core.errors import HarnessError
 from harness.core.machine import machine
+from harness.core.markdown import escape
 from harness.experiment import descriptions
 from harness.experiment.spec import Spec
 
@@ -36,6 +37,9 @@ DEFAULT_URI = "sqlite:///mlflow.db"
 FILE = "sqlite:///"
 SERVERS = ("http://", "https://")
 DATABASES = ("postgresql", "mysql", "mssql")
+# Passwords in addresses; one of a user goes up to the last @, since people do not always write / and @ as %2F and %40.
+OF_USERS = r"(://[^/\s:@]*:)(\S*)@"
+OF_QUERIES = r"(?i)([?&][\w.-]*(?:password|passwd|pwd|token|secret)=)[^&\s]+"
 TAG = "harness."
 OF_SEEDS = f"tags.`{TAG}spec_hash` != ''"  # in MLflow's search: the runs of seeds, not those of rows
 LEARNED_ON = f"{TAG}learned_on"  # of a run whose network was trained on another data set: its name
@@ -96,6 +100,8 @@ def connect(uri: str | None = None) -> str:
     """
     os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", RETRIES)
     uri = _absolute(uri or os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_URI)
+    if uri.startswith(FILE) and "?" in uri:
+        raise HarnessError(without_password(f"tracking store {uri}: a file takes no settings; leave out what begins with ?"))
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
@@ -105,10 +111,10 @@ def connect(uri: str | None = None) -> str:
         mlflow.set_tracking_uri(uri)
         mlflow.search_experiments(max_results=1)
     except Exception as error:  # every kind of store fails in its own way, and all of them mean the same to people
-        reason = getattr(error, "strerror", None) or (str(error).strip() or type(error).__name__).splitlines()[0]
         raise HarnessError(
             without_password(
-                f"tracking store {uri} cannot be reached ({reason}); check the address or give another one with --tracking-uri"
+                f"tracking store {uri} cannot be reached ({_reason(error, uri)}); "
+                "check the address or give another one with --tracking-uri"
             )
         ) from error
     return uri
@@ -147,8 +153,22 @@ def _absolute(uri: str) -> str:
 
 
 def without_password(text: str) -> str:
-    """A text with the passwords of addresses in it starred out."""
-    return re.sub(r"(://[^/\s:@]*):[^/\s]*@", r"\1:***@", text)
+    """A text with the passwords and tokens of addresses in it starred out.
+
+    Examples
+    --------
+    >>> without_password("postgresql://me:se/cr@t@host/x?sslpassword=abc&a=1")
+    'postgresql://me:***@host/x?sslpassword=***&a=1'
+    """
+    return re.sub(OF_QUERIES, r"\1***", re.sub(OF_USERS, r"\1***@", text))
+
+
+def _reason(error: Exception, uri: str) -> str:
+    """Why a store cannot be reached; libraries quote what they took for a host, which may be the rest of a password."""
+    password = re.search(OF_USERS, uri)
+    if password and re.search("[/@?#]", password[2]):
+        return f"{type(error).__name__}; in a password / @ ? and # are written %2F, %40, %3F and %23"
+    return getattr(error, "strerror", None) or (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _ask(uri: str) -> None:
@@ -171,7 +191,13 @@ def suite(name: str) -> AbstractContextManager:
     adopted = os.environ.pop("MLFLOW_RUN_ID", None)  # left there, it would be taken for every row's run, too
     if not adopted:
         return nullcontext()
-    run = mlflow.start_run(run_id=adopted)
+    try:
+        run = mlflow.start_run(run_id=adopted)
+    except MlflowException as error:
+        raise HarnessError(
+            without_password(f"MLFLOW_RUN_ID={adopted}: names no run of {uri()} to go on with ({error}); ")
+            + "unset it, or give the store of that run with --tracking-uri"
+        ) from error
     if _is_made_up(run.info.run_name or ""):
         mlflow.set_tag("mlflow.runName", name)
     return run
@@ -316,9 +342,9 @@ def record(spec: Spec, parent: str, given: Run | None = None) -> Iterator[mlflow
 
 
 def _tags(spec: Spec, names: tuple[str, ...]) -> dict[str, str]:
-    """A title is what MLflow shows as a run's description."""
+    """A title is what MLflow shows as a run's description, in Markdown."""
     learned = {LEARNED_ON: spec.learned_on.dataset} if spec.learned_on else {}
-    said = {f"{TAG}version": __version__, DESCRIPTION: spec.title}
+    said = {f"{TAG}version": __version__, f"{TAG}title": spec.title, DESCRIPTION: escape(spec.title)}
     return {f"{TAG}{name}": str(getattr(spec, name)) for name in names} | said | learned
 
 
@@ -411,6 +437,7 @@ def add_metrics(run: Run, metrics: dict[str, float]) -> None:
 def add_files(run: Run, folder: Path, path: str) -> None:
     """Keep what was worked out later, the files of a folder, with a run under `path`."""
     mlflow.MlflowClient().log_artifacts(run.run_id, str(folder), path)
+    _fetched.cache_clear()  # what was fetched before may be what this replaces
 
 
 def mark(spec: Spec, name: str, text: str) -> None:
@@ -462,7 +489,7 @@ def _register(logged, spec: Spec, about: dict[str, str]) -> None:
     """By the client: `mlflow.register_model` prints. The newest version is `models:/NAME/latest` anyway."""
     client = mlflow.MlflowClient()
     try:
-        client.create_registered_model(spec.row, description=spec.title)
+        client.create_registered_model(spec.row, description=escape(spec.title))
     except MlflowException as error:
         if error.error_code != "RESOURCE_ALREADY_EXISTS":
             raise
@@ -525,7 +552,7 @@ def load_network(uri: str) -> "keras.Model":
 def about_network(uri: str) -> tuple[str, dict[str, str]]:
     """The row of a network that `load_network` gives, and what it was trained on and by, for people."""
     run = get(mlflow.models.get_model_info(uri).run_id if uri.startswith("models:/") else uri.removeprefix("runs:/"))
-    about = {"row": f"{run.row}, seed {run.seed}", "title": run.tags.get("mlflow.note.content", "")}
+    about = {"row": f"{run.row}, seed {run.seed}", "title": run.tags.get(f"{TAG}title") or run.tags.get(DESCRIPTION, "")}
     about |= {"trained on": f"labels of {run.tags.get(f'{TAG}labels')}, {run.dataset}, profile {run.profile}"}
     return run.row, about | {"digest of the data": run.tags.get(f"{TAG}digest", ""), "run": run.run_id}
 

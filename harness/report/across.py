@@ -11,10 +11,10 @@ from scipy.stats import rankdata
 
 from harness.core.errors import HarnessError
 from harness.core.files import whole_folder
+from harness.core.markdown import NONE, bounds, code, escape, number, signed, to_markdown
 from harness.experiment.results import runs_of
 from harness.report import check_replaceable, claims
 from harness.report.content import Content
-from harness.report.markdown import NONE, bounds, code, escape, number, signed, to_markdown
 from harness.report.noise import NO_NOISE, helps_from, of_masks
 from harness.report.record import plain
 from harness.report.statistics import NOTHING, RESAMPLES, SEED, interval

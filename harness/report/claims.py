@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from harness.core.markdown import percent
 from harness.experiment.results import RowResults
-from harness.report.markdown import percent
 from harness.report.statistics import holm, interval, p_value
 from harness.report.tables import learned_from
 from harness.scoring.names import TABLES

@@ -12,7 +12,7 @@ from harness.core.errors import HarnessError
 from harness.datasets import DataSet
 from harness.experiment import tracking
 from harness.experiment.registry import Row
-from harness.experiment.results import RowResults
+from harness.experiment.results import RowResults, asked_for, made_again, runs_of
 from harness.experiment.tracking import Run
 from harness.report import rescoring
 from harness.scoring import metrics, objects, pixels
@@ -85,8 +85,7 @@ FORMS = {
 }
 HISTORY = {"history.csv": Form((), ("epoch", "loss", "val_loss"), _epochs_lost)}
 OTHER = "does not come to what MLflow holds"
-AGAIN = "mlflow runs delete --run-id {id}, then harness run {row}, makes it again"
-RESCORE = "harness report --recompute scores its predictions again"
+COMPARED = ("per_tile.csv", "per_field.csv")
 
 
 def set_aside(results: dict[str, RowResults], dataset: DataSet, tables: bool, first: bool) -> dict[str, RowResults]:
@@ -132,22 +131,42 @@ def _of_predictions(dataset: DataSet, run: Run, row: Row) -> str | None:
         for name, shape in shapes.items():
             rescoring.read_prediction(folder, row.method, rescoring.side_of(run), name, shape)
     except HarnessError as error:
-        return f"{error}; {_made_again(run)}"
+        return f"{error}; {made_again(run)}"
     return None
 
 
-def _made_again(run: Run) -> str:
-    """What mends a run that lost what it cannot be scored from."""
-    return AGAIN.format(id=run.run_id, row=run.row)
+def refuse(results: dict[str, RowResults], dataset: DataSet) -> None:
+    """Refuse rows of which a stored table that rows are compared by is damaged; scoring predictions again does not store them.
+
+    Raises
+    ------
+    HarnessError
+        It names each run, the first with its fault and what mends it.
+    """
+    forms = {name: FORMS[name] for name in COMPARED}
+    wrong = [(run, fault) for run in runs_of(results) if (fault := _fault(dataset, run, forms))]
+    if wrong:
+        run, fault = wrong[0]
+        others = ", ".join(f"{run.row} (seed {run.seed}, run {run.run_id})" for run, _ in wrong[1:])
+        likewise = f"; likewise {others}" if others else ""
+        raise HarnessError(f"{run.row} (seed {run.seed}): its {fault[0]} {fault[1]}; {made_again(run)}{likewise}")
 
 
 def _of_tables(dataset: DataSet, run: Run, row: Row) -> str | None:
     trained = row.method == "network" and not row.refine_prediction
-    for name, form in (FORMS | (HISTORY if trained else {})).items():
-        wrong = _wrong_with(tracking.artifact(run, name), form, run, dataset.splits["test"])
-        if wrong:
-            return f"{name} {wrong}; {_made_again(run) if name in HISTORY else RESCORE}"
-    return None
+    fault = _fault(dataset, run, FORMS | (HISTORY if trained else {}))
+    if not fault:
+        return None
+    again = fault[0] not in HISTORY and tracking.artifact(run, "predictions")
+    rescored = f"harness report --recompute{asked_for(run)} scores its predictions again"
+    return f"{' '.join(fault)}; {rescored if again else made_again(run)}"
+
+
+def _fault(dataset: DataSet, run: Run, forms: dict[str, Form]) -> tuple[str, str] | None:
+    """The first stored table that is not of its form, and what is wrong with it."""
+    fields = dataset.splits["test"]
+    found = ((name, _wrong_with(tracking.artifact(run, name), form, run, fields)) for name, form in forms.items())
+    return next(((name, wrong) for name, wrong in found if wrong), None)
 
 
 def _wrong_with(path: Path | None, form: Form, run: Run, fields: Iterable[str]) -> str | None:

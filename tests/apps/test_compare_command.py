@@ -1,6 +1,9 @@
 """`harness compare`: rows two by two."""
 
 import json
+import re
+import shlex
+import shutil
 
 import mlflow
 import pytest
@@ -83,6 +86,35 @@ def test_an_external_row_is_compared_too(harness, fields, tmp_path):
     (found,) = json.loads(harness("compare", "by-hand", FOUR[3], "--dataset", fields, "--json")[1])
     assert found["ranking"][0]["row"] == "by-hand" and found["ranking"][0]["value"] > 0.95
     assert found["pairs"][0]["p"] == 0.5 and not found["pairs"][0]["told_apart"]  # two fields show nothing
+
+
+def test_damaged_rows_are_named_and_what_is_advised_mends_them(harness, fields, tmp_path):
+    from harness.core.label_images import write_label_image
+    from harness.datasets import open_dataset
+
+    shutil.copytree(fields, tmp_path / "small")
+    dataset = open_dataset("small")
+    for name in dataset.splits["test"]:
+        write_label_image(tmp_path / "by hand" / f"{name}.png", dataset.read_nuclei(name))
+    asked = ("--dataset", "small", "--profile", "smoke")
+    assert harness("score", "tool", "by hand", *asked[:2])[0] == 0
+    assert harness("run", FOUR[3], *asked)[0] == 0
+    shutil.rmtree(tmp_path / "mlartifacts")
+    for command in (("compare", "--all"), ("compare", "tool", FOUR[3]), ("budget",)):
+        code, out, err = harness(*command, *asked)
+        assert code == 2 and not out and err.count("\n") == 1 and all(f"{row} (seed 0" in err for row in ("tool", FOUR[3]))
+        assert "its per_tile.csv is not there; mlflow runs delete --run-id " in err
+    assert harness("report", *asked)[0] == 0
+    text = (tmp_path / "report" / "report.md").read_text().replace("\\", "")
+    advised = re.findall(r"mlflow runs delete --run-id (\w+), then (harness [^,]+), makes it again", text)
+    assert [words for _, words in advised] == [
+        f"harness run {FOUR[3]} --dataset small --profile smoke",
+        f"harness score tool '{tmp_path / 'by hand'}' --dataset small",
+    ]
+    for run_id, words in advised:
+        mlflow.MlflowClient().delete_run(run_id)
+        assert harness(*shlex.split(words)[1:])[0] == 0
+    assert harness("compare", "--all", *asked)[0] == 0
 
 
 @pytest.mark.parametrize(

@@ -97,6 +97,40 @@ def test_a_network_is_compared_with_the_labels_it_learned_from(in_finished, fiel
     assert code == 2 and "no classical row with its labels" in err
 
 
+def test_evidence_that_is_damaged_is_made_again(harness, fields, tmp_path):
+    assert harness("run", ROW, FOUR[0], FOUR[3], "--dataset", fields)[0] == 0
+    asked = ("triage", ROW, "--dataset", fields, "--json")
+    code, before, _ = harness(*asked)
+    assert code == 0
+    for pattern, spoil in (
+        ("pairs.csv", lambda content: b""),
+        ("pairs.csv", lambda content: content[: len(content) // 2]),
+        ("nuclei.csv", lambda content: b"\xff\x00" * 40 + b"\n"),
+        ("nuclei.csv", lambda content: b"a,b\n1,2\n"),
+        ("labels/*.png", lambda content: b""),
+        ("labels/*.png", lambda content: content[:-5]),
+    ):
+        stored = sorted(tmp_path.glob(f"mlartifacts/**/evidence/**/{pattern}"))[0]
+        whole = stored.read_bytes()
+        stored.write_bytes(spoil(whole))
+        code, out, err = harness(*asked)
+        assert code == 0 and out == before and "done once" in err
+        assert stored.read_bytes() == whole
+
+
+def test_a_label_image_with_another_bit_is_named(tmp_path):
+    from harness.core.errors import HarnessError
+    from harness.core.label_images import write_label_image
+    from harness.experiment.evidence import read_labels
+
+    path = tmp_path / "a.png"
+    write_label_image(path, np.arange(20000, dtype=np.int32).reshape(100, 200))
+    content = path.read_bytes()
+    path.write_bytes(content[:100] + bytes(8) + content[108:])
+    with pytest.raises(HarnessError, match=r"a\.png: cannot be read; delete it"):
+        read_labels(path)
+
+
 @pytest.mark.parametrize(("row", "said"), [("nobody", "unknown row"), ("network-consensus", "network-consensus: not run")])
 def test_refusals(in_lab, row, said):
     code, _, err = in_lab("triage", row)

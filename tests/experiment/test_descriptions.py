@@ -13,6 +13,12 @@ def test_published_values_stand_beside_the_means_and_nothing_is_made_up():
     assert of_row("A row", {"seeds": 0.0}, {"jaccard": 0.8}) == "A row"
 
 
+def test_a_title_is_no_markdown():
+    title = "![x](http://evil/x.png) <b>"
+    for told in ({"seeds": 0.0}, {"jaccard": 0.8, "jaccard/n": 1.0}):
+        assert of_row(title, told, {}).splitlines()[0] == r"!\[x\](http://evil/x.png) \<b\>"
+
+
 @given(st.lists(st.text("ab|\n", max_size=400), max_size=9))
 def test_a_run_is_described_by_whole_sections_of_its_report(sections):
     told = of_report("# Title\n" + "".join(f"\n## {n}\n{text}" for n, text in enumerate(sections)), "a", room=1000)

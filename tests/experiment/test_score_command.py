@@ -65,6 +65,18 @@ def test_the_last_predictions_of_a_name_count_also_when_their_folder_is_gone(har
         assert entry["metrics"]["dice_nuclei"] == pytest.approx(second["metrics"]["dice_nuclei"])
 
 
+def test_an_external_row_whose_name_a_file_takes_locks_nobody_out(harness, tiny_data, tmp_path):
+    file = tmp_path / "own.toml"
+    assert harness("score", "mine", tiny_data / "masks", "--dataset", tiny_data)[0] == 0
+    file.write_text('[rows.mine]\ntitle = "Mine"\nmethod = "classical"\nlabels = "cellprofiler:shape/shape"\n')
+    for command in (("list", "--json"), ("run", "mine")):
+        code, out, err = harness(*command, "--dataset", tiny_data, "--file", file)
+        assert code == 0, err
+        if command[0] == "list":
+            (listed,) = json.loads(out)
+            assert (listed["method"], listed["state"]) == ("classical", "stale")
+
+
 @pytest.mark.parametrize(
     ("name", "folder", "said"),
     [

@@ -2,6 +2,7 @@
 
 import pytest
 
+from harness.core.errors import HarnessError
 from harness.core.files import claimed
 from harness.experiment import runner, tracking
 from harness.experiment.session import prepare
@@ -13,11 +14,31 @@ def test_a_live_run_is_not_taken_over(harness, fields, tmp_path):
     spec = prepare(str(fields)).spec("classical-shape-shape", 0)
     with tracking.record(spec, tracking.row_run(spec)) as live, claimed(runner._claim(spec), "taken"):
         code, _, err = harness(*asked)
-        assert code == 2 and "another process on this machine is running it" in err and err.count("\n") == 1
+        said = "classical-shape-shape (seed 0): another process on this machine is running it; wait for it or stop it"
+        assert code == 2 and err == f"harness: {said}\n"
         assert tracking.get(live.info.run_id).state == "running"
         assert "harness.failure" not in tracking.get(live.info.run_id).tags
     code, out, _ = harness(*asked)
     assert code == 0 and "done before" in out
+
+
+def test_a_claim_is_seen_by_jobs_with_temporary_folders_of_their_own(store, fields, tmp_path, monkeypatch):
+    tracking.connect()
+    spec = prepare(str(fields)).spec("classical-shape-shape", 0)
+    before = runner._claim(spec)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    assert runner._claim(spec) == before and not before.is_relative_to(tmp_path)
+
+
+def test_claims_lie_in_a_folder_that_is_the_user_s_alone(store, fields, tmp_path, monkeypatch):
+    tracking.connect()
+    spec = prepare(str(fields)).spec("classical-shape-shape", 0)
+    monkeypatch.setattr(runner, "CLAIMS", tmp_path / "claims")
+    assert runner._claim(spec).parent.stat().st_mode & 0o777 == 0o700
+    monkeypatch.setattr("os.getuid", lambda: 12345)
+    with pytest.raises(HarnessError, match="claims: belongs to another user"):
+        runner._claim(spec)
 
 
 @pytest.mark.integration
@@ -51,8 +72,8 @@ def test_a_stopped_run_goes_on_after_its_title_has_changed(harness, fields, tmp_
     with monkeypatch.context() as broken:
         broken.setattr(runner, "_score", lambda *_: 1 / 0)
         assert harness("run", "mine", "--dataset", fields, "--file", own)[0] == 1
-    own.write_text(row.format("Better words") + tables)
+    own.write_text(row.format("Better <b> words") + tables)
     code, _, err = harness("run", "mine", "--dataset", fields, "--file", own)
     assert code == 0, err
     (run,) = tracking.runs()
-    assert run.tags["mlflow.note.content"] == "Better words"
+    assert run.tags["mlflow.note.content"] == r"Better \<b\> words" and run.tags["harness.title"] == "Better <b> words"

@@ -88,6 +88,17 @@ def test_a_row_counts_where_neither_its_label_folder_nor_the_data_set_is_at_hand
     assert row["state"] == "finished, n = 1"
 
 
+@pytest.mark.parametrize("text", ['{"name": "small", "spl', "[]", "", '{"name": "small"}', '{"splits": 3}', "\x00\xff"])
+def test_a_damaged_note_of_the_data_set_is_named(harness, tiny_data, tmp_path, text):
+    assert harness("run", "classical-shape-shape", "--dataset", tiny_data)[0] == 0
+    (run,) = tracking.runs()
+    tracking.artifact(run, tracking.DATA).write_text(text)
+    for command in ("list", "report"):
+        code, _, err = harness(command, "--dataset", "data")
+        assert code == 2 and err.count("\n") == 1 and f"run {run.run_id} of {run.row}: its data.json is damaged" in err
+    assert harness("list", "--dataset", tiny_data)[0] == 0
+
+
 def test_what_images_told_is_known_without_them(harness, fields, tmp_path):
     own = tmp_path / "own.toml"
     row = '[rows.told]\ntitle = "Told"\nmethod = "classical"\nlabels = "cellprofiler:shape/shape"\n'

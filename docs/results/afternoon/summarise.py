@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from harness.report.markdown import number, percent, to_markdown
+from harness.core.markdown import number, percent, to_markdown
 
 PROMISED = (0.93, 0.97)  # coverage
 WITHIN = 0.25  # of what resampling shows, a plan

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
+from harness.core.markdown import escape
 from harness.experiment.registry import CONTROL
 from harness.experiment.results import RowResults, read_all
 from harness.report.content import Content
 from harness.report.figures import fields, noise, paper, placed, refinement, scores
 from harness.report.figures.architecture import architecture
 from harness.report.figures.style import Picture, save
-from harness.report.markdown import escape
 from harness.report.noise import is_spoilt, of_masks
 from harness.scoring.names import METRICS
 

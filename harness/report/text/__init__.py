@@ -1,10 +1,10 @@
 """The report as one Markdown text, made from its `Content`."""
 
+from harness.core.markdown import code, escape, to_markdown
 from harness.experiment.results import runs_of
 from harness.experiment.session import CONTAMINATED
 from harness.report.content import Content
 from harness.report.figures import Picture
-from harness.report.markdown import code, escape, to_markdown
 from harness.report.text import details, findings, paper
 
 __all__ = ["document"]

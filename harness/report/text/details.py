@@ -2,8 +2,8 @@
 
 import pandas as pd
 
+from harness.core.markdown import code, number, to_markdown
 from harness.report.content import Content
-from harness.report.markdown import code, number, to_markdown
 from harness.report.text.rows import heading, section, title, value
 from harness.scoring.metrics import PROTOCOLS
 from harness.scoring.names import TABLES

@@ -2,9 +2,9 @@
 
 import pandas as pd
 
+from harness.core.markdown import NONE, bounds, escape, number, percent, signed, to_markdown
 from harness.report.content import Content
 from harness.report.margins import together
-from harness.report.markdown import NONE, bounds, escape, number, percent, signed, to_markdown
 from harness.report.noise import NO_NOISE, helps_from
 from harness.report.tables import learned_from
 from harness.report.text.rows import heading, section, title, unscored

@@ -3,8 +3,8 @@
 import numpy as np
 import pandas as pd
 
+from harness.core.markdown import bounds, code, escape, number, signed, to_markdown
 from harness.report.content import Content
-from harness.report.markdown import bounds, code, escape, number, signed, to_markdown
 from harness.report.tables import PUBLISHED_TIMES
 from harness.report.text.rows import heading, title
 from harness.scoring.names import METRICS

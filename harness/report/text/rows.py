@@ -2,8 +2,8 @@
 
 import pandas as pd
 
+from harness.core.markdown import bounds, escape, number, signed, to_markdown
 from harness.report.content import Content
-from harness.report.markdown import bounds, escape, number, signed, to_markdown
 from harness.report.tables import is_reference
 from harness.scoring.names import METRICS, SIGNED
 

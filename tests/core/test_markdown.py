@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 
-from harness.report.markdown import bounds, code, escape, number, percent, signed, to_markdown
+from harness.core.markdown import bounds, code, escape, number, percent, signed, to_markdown
 
 RENDER = MarkdownIt("commonmark", {"html": False}).enable("table").render
 texts = st.text("ab19 -+=.)(*_`#&;<>|[]!~\\:/'\"{}$\n\té", min_size=1, max_size=20).filter(str.strip)
