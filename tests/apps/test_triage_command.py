@@ -110,7 +110,7 @@ def test_evidence_that_is_damaged_is_made_again(harness, fields, tmp_path):
         ("labels/*.png", lambda content: b""),
         ("labels/*.png", lambda content: content[:-5]),
     ):
-        stored = sorted(tmp_path.glob(f"mlartifacts/**/evidence/**/{pattern}"))[0]
+        stored = min(tmp_path.glob(f"mlartifacts/**/evidence/**/{pattern}"))
         whole = stored.read_bytes()
         stored.write_bytes(spoil(whole))
         code, out, err = harness(*asked)
