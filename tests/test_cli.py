@@ -228,7 +228,7 @@ HOSTILE = "A [/x] [bold]b[/bold] :smile: [red]"
 
 
 def test_titles_and_paths_are_shown_as_they_are(harness, tiny_data, tmp_path, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(cli.console, "width", 200)
     folder, file = tmp_path / "d[bold][] x", tmp_path / "own[red].toml"
     shutil.copytree(tiny_data, folder)
     file.write_text(f'[rows.mine]\ntitle = "{HOSTILE}"\nmethod = "classical"\nlabels = "cellprofiler:shape/shape"\n')

@@ -147,7 +147,7 @@ def controls(folder):
 STAGES = {
     "datasets": (datasets, 1, "266b7b55240380df"),
     "classical": (classical, 1, "aed427048d3dbef0"),
-    "refinements": (refinements, 3, "831a5086d842fb71"),
+    "refinements": (refinements, 3, "8ccc19b623098ade"),
     "noise": (noise, 1, "c76772a04e445216"),
     "controls": (controls, 1, "2a49ff386c2ff0ca"),
     "folder": (folder, 1, "05b4710739750890"),

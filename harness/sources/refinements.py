@@ -195,12 +195,12 @@ class IgnoreOutlines(Step):
 
 REFINEMENTS: tuple[type[Step], ...] = (
     HalfContrast,
-    SteepestGradient,
     RestoreClumps,
     Declump,
     IgnoreDiscarded,
     IgnoreConcave,
     IgnoreOutlines,
+    SteepestGradient,
 )
 STEPS: dict[str, type[Step]] = {step.name: step for step in (*REFINEMENTS, *NOISE)}
 

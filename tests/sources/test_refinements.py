@@ -140,7 +140,7 @@ def test_steps_are_part_of_a_run_s_identity_and_none_is_none():
 @pytest.mark.parametrize(
     ("refine", "said"),
     [
-        (["sharpen"], "unknown refinement 'sharpen'; expected one of half-contrast, steepest-gradient"),
+        (["sharpen"], "unknown refinement 'sharpen'; expected one of half-contrast, restore-clumps"),
         ([{"step": "half-contrast", "colour": 1}], "has no setting 'colour'; expected level, reach"),
         ([{"step": "half-contrast", "level": 1.5}], "level is 1.5; expected more than 0"),
         ([{"step": "half-contrast", "level": True}], "expected a number"),
