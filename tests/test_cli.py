@@ -55,7 +55,7 @@ def test_without_masks_to_learn_from_every_row_but_the_manual_one_still_trains(h
     code, _, err = harness("reproduce", "--dataset", folder, "--file", file, *SMOKE)
     assert code == 2
     assert len((folder / "metadata" / "training.txt").read_text().split()) == 3  # the drawn split is written down
-    assert "manual: not available" in err
+    assert "manual (seed 0): not available" in err
     assert sorted(run.row for run in runs() if run.state == "finished") == ["classical", "learned"]
     report = (tmp_path / "report" / "report.md").read_text()
     assert " not available |" in report and "not run" not in report
