@@ -285,6 +285,16 @@ def summarise(row_run_id: str, title: str, published: Mapping[str, float]) -> No
     status = "FINISHED" if states == {"finished"} else "RUNNING" if "running" in states else "FAILED"
     ended = max((run.ended for run in seeds if run.ended), default=None)  # not now, where all was done before
     mlflow.MlflowClient().set_terminated(row_run_id, status, ended)
+    _end_twins(row_run_id)
+
+
+def _end_twins(row_run_id: str) -> None:
+    """Of the same row, and nothing below them: a server may make a run for a process that was killed while it asked."""
+    row_hash = mlflow.get_run(row_run_id).data.tags[f"{TAG}row_hash"]
+    for twin in _search(f"tags.`{TAG}row_hash` = '{row_hash}' and attributes.status = 'RUNNING'"):
+        twin_id = twin.info.run_id
+        if twin_id != row_run_id and not runs(f"{OF_SEEDS} and tags.`{PARENT}` = '{twin_id}'"):
+            mlflow.MlflowClient().set_terminated(twin_id, "KILLED")
 
 
 def _over_seeds(name: str, values: list[float]) -> dict[str, float]:

@@ -43,6 +43,21 @@ def test_a_row_that_fails_says_so_and_finishes_when_it_goes_on(harness, fields, 
     assert [row.info.status for row in row_runs()] == ["FINISHED"] and len(tracking.runs()) == 1
 
 
+def test_a_run_of_the_same_row_that_nobody_goes_on_with_is_ended(harness, fields):
+    """A server may make one for a process that was killed while it asked; what has a seed below it may be another machine's."""
+    command = ("run", "classical-shape-shape", "--dataset", fields)
+    assert harness(*command)[0] == 0
+    (row,) = row_runs()
+    client, made = mlflow.MlflowClient(), {}
+    for name in ("alone", "live"):
+        tags = {"harness.row_hash": row.data.tags["harness.row_hash"]}
+        made[name] = client.create_run(row.info.experiment_id, start_time=1, tags=tags).info.run_id
+    client.create_run(row.info.experiment_id, tags={"harness.spec_hash": "x", "mlflow.parentRunId": made["live"]})
+    assert harness(*command)[0] == 0
+    status = {run.info.run_id: run.info.status for run in row_runs()}
+    assert status == {row.info.run_id: "FINISHED", made["alone"]: "KILLED", made["live"]: "RUNNING"}
+
+
 def test_a_store_is_made_where_there_is_none(store, tmp_path):
     tracking.connect(f"sqlite:///{tmp_path}/new.db")
     assert tracking.runs() == [] and (tmp_path / "new.db").exists()
