@@ -1,11 +1,13 @@
 import os
 import random
+import re
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import cache
 from io import StringIO
 
 import hypothesis
@@ -31,6 +33,23 @@ def pytest_configure(config):
 
 def pytest_report_header():
     return f"random tests: HARNESS_TEST_SEED={SEED}"
+
+
+def pytest_xdist_make_scheduler(config, log):
+    """With `--dist loadfile` all files that read the reproduction of every row are one: the worker that has them makes it once."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class ByFile(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            file = super()._split_scope(nodeid)
+            return "finished" if reads_finished(config.rootpath / file) else file
+
+    return ByFile(config, log) if config.option.dist == "loadfile" else None
+
+
+@cache
+def reads_finished(file):
+    return bool(re.search(r"def test_.*\b(in_)?finished[,)]", file.read_text()))
 
 
 @pytest.fixture
