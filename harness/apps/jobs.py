@@ -156,9 +156,10 @@ def job(
     if there and not before and not redo:
         raise HarnessError(f"{out}: no {MANIFEST} says what made the {len(there)} label images that are there; {AGAIN}")
     listed = [name for name in there if before == recipe and name in seen]
-    made = {name for name in listed if _is_same(files[name], seen[name])}
-    if len(made) < len(listed) and not redo:
-        raise HarnessError(f"{out}: {len(listed) - len(made)} of its label images are of images that have changed since; {AGAIN}")
+    same = {name: _is_same(files[name], seen[name]) for name in listed}
+    made, changed = ({name for name in listed if same[name] is state} for state in (True, False))
+    if changed and not redo:
+        raise HarnessError(f"{out}: {len(changed)} of its label images are of images that have changed since; {AGAIN}")
     done = {name for name in made if all(exports.path_of(_base(out, name), each).exists() for each in formats)}
     left = [(name, file, name in made) for name, file in files.items() if name not in done]
     do_one = partial(_do_one, make, out, redo, formats)
@@ -239,8 +240,12 @@ def _difference(before: dict[str, Any], now: dict[str, Any]) -> str:
     return f"{name}: {before.get(name)} then, {now.get(name)} now"
 
 
-def _is_same(image: Path, seen: Seen) -> bool:
-    return _size_and_time(image) == seen[:2] or _sha256(image) == seen.sha256
+def _is_same(image: Path, seen: Seen) -> bool | None:
+    """None where that cannot be read, which the work on the image says, and does the others."""
+    try:
+        return _size_and_time(image) == seen[:2] or _sha256(image) == seen.sha256
+    except (HarnessError, OSError):
+        return None
 
 
 def _size_and_time(image: Path) -> tuple[int, int]:

@@ -38,6 +38,11 @@ class RowResults(NamedTuple):
     missing: str | None = None
 
     @property
+    def seeds(self) -> frozenset[int]:
+        """Those of the runs that count."""
+        return frozenset(run.seed for run in self.runs)
+
+    @property
     def state(self) -> str:
         """One word: done, or why there is no number."""
         if self.runs:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 
 import pandas as pd
 
@@ -137,7 +137,7 @@ def gather(
         effect=tables.protocol_effect(results, boot, sensitivity),
         claims=claims.check(claims.Evidence(results, boot, published)),
         margins=margins.check(registry, boot),
-        noise=noise.doses(results, partial(tables.on_common_seeds, results=results, boot=boot, again=again)),
+        noise=noise.doses(results, cache(partial(tables.of_seeds, results=results, boot=boot, again=again))),
         sensitivity=sensitivity,
         quality=tables.measured(boot, results, names.QUALITY),
         outlines=tables.measured(boot, results, names.OUTLINES),

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from harness.experiment.registry import Row
@@ -50,15 +51,15 @@ class _Learner(NamedTuple):
     steps: tuple[Step, ...]
 
 
-def doses(results: Results, boot: Callable[[Sequence[str]], Boot]) -> pd.DataFrame:
+def doses(results: Results, of_seeds: Callable[[str, frozenset[int]], Boot]) -> pd.DataFrame:
     """Each noise at each level, kept and with a remedy, against the same row without it.
 
     Parameters
     ----------
     results : dict of str to RowResults
-    boot : callable
-        From some rows to their values over the seeds that all of them have, see `harness.report.tables.on_common_seeds`: where
-        one's training has failed, that seed is to count for none.
+    of_seeds : callable
+        From a row and seeds to the row's values over these alone, see `harness.report.tables.of_seeds`: a seed whose training
+        has failed in one of the rows that are compared counts for none of them.
 
     Returns
     -------
@@ -72,7 +73,7 @@ def doses(results: Results, boot: Callable[[Sequence[str]], Boot]) -> pd.DataFra
         not done.
     """
     done = [result for result in results.values() if result.runs]
-    lines = [each for line in _crossed(done) for each in _of_metrics(line, results, boot)]
+    lines = [each for line in _crossed(done) for each in _of_metrics(line, results, of_seeds)]
     if all(line["kind"] == NO_NOISE for line in lines):
         lines = []
     frame = pd.DataFrame(lines, columns=COLUMNS).sort_values(["kind", "level"], kind="stable", ignore_index=True)
@@ -138,16 +139,16 @@ def _told(step: Noise | None) -> dict:
     return {"kind": f"{kind}{side}", "unit": "px", "level": abs(by)}
 
 
-def _of_metrics(line: dict, results: Results, boot: Callable[[Sequence[str]], Boot]) -> Iterator[dict]:
+def _of_metrics(line: dict, results: Results, of_seeds: Callable[[str, frozenset[int]], Boot]) -> Iterator[dict]:
     rows = [line[f"row_{name}"] for name in ("clean", "kept", "remedied")]
-    seeds = len(set.intersection(*({run.seed for run in results[row].runs} for row in rows)))
-    values = boot(rows)
+    seeds = frozenset.intersection(*(results[row].seeds for row in rows))
+    values = [of_seeds(row, seeds) for row in rows]
     for metric in METRICS:
-        yield line | {"metric": metric, "seeds": seeds} | _measured(line, metric, values)
+        of_rows = (boot.get((row, metric), NOTHING) for row, boot in zip(rows, values, strict=True))
+        yield line | {"metric": metric, "seeds": len(seeds)} | _measured(*of_rows)
 
 
-def _measured(line: dict, metric: str, boot: Boot) -> dict:
-    clean, kept, remedied = (boot.get((line[f"row_{name}"], metric), NOTHING) for name in ("clean", "kept", "remedied"))
+def _measured(clean: np.ndarray, kept: np.ndarray, remedied: np.ndarray) -> dict:
     quantities = {"clean": clean, "kept": kept - clean, "remedied": remedied - clean, "gain": remedied - kept}
     found = {name: interval(values) for name, values in quantities.items()}
     flat = {name: each.value for name, each in found.items()}

@@ -1,6 +1,6 @@
 """The tables of a report as DataFrames; nothing here knows markdown."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 import numpy as np
 import pandas as pd
@@ -49,24 +49,22 @@ def resampled(results: Results, per_tile_of: Callable[[Results], pd.DataFrame], 
     return boot
 
 
-def on_common_seeds(rows: Sequence[str], results: Results, boot: Boot, again: Callable[[Results], Boot]) -> Boot:
-    """The values of some rows over the seeds that all of them have.
+def of_seeds(row: str, seeds: frozenset[int], results: Results, boot: Boot, again: Callable[[Results], Boot]) -> Boot:
+    """The values of a row over some of its seeds alone.
 
     Parameters
     ----------
-    rows : sequence of str
-        Each with a run.
+    row : str
+    seeds : frozenset of int
     results : dict of str to RowResults
     boot : dict of (str, str) to ndarray
         See `resampled`: of each row over all seeds that it has.
     again : callable
-        The same of other runs; asked for where the rows' seeds differ.
+        The same of other runs; asked for where the row has other seeds, too.
     """
-    seeds = {row: {run.seed for run in results[row].runs} for row in rows}
-    common = set.intersection(*seeds.values())
-    if all(own == common for own in seeds.values()):
+    if seeds == results[row].seeds:
         return boot
-    return again({row: results[row]._replace(runs=[run for run in results[row].runs if run.seed in common]) for row in rows})
+    return again({row: results[row]._replace(runs=[run for run in results[row].runs if run.seed in seeds])})
 
 
 def scores(registry: Registry, dataset: str, results: Results, boot: Boot) -> pd.DataFrame:

@@ -97,6 +97,18 @@ def test_an_image_that_changed_is_told_by_its_content(label, images, out):
     assert "3 were there" in label()[1]
 
 
+def test_an_image_that_can_no_longer_be_read_does_not_keep_the_others_from_their_labels(label, images, out):
+    shutil.move(images / "c.tif", images.parent)
+    assert label()[0] == 0
+    made = contents(out)
+    shutil.move(images.parent / "c.tif", images)
+    (images / "a.tif").unlink()
+    (images / "a.tif").symlink_to("/proc/self/mem")  # cannot be read by root either
+    code, _, err = label()
+    assert code == 1 and "a.tif" in err and err.count("\n") == 1
+    assert contents(out).keys() == {"a.tif", "b.tif", "c.tif"} and contents(out)["a.tif"] == made["a.tif"]
+
+
 def test_label_images_that_nobody_knows_of_stay_as_they_are(label, images, out):
     assert label()[0] == 0
     (out / MANIFEST).unlink()  # as version 0.1.0 left them

@@ -15,7 +15,7 @@ from harness.report import across, content, figures
 from harness.report.claims import UNSURE
 from harness.report.noise import BAND, HARMS, HELPS, LINEAR, MASKS, METRICS, NEVER, NO_NOISE, doses, helps_from
 from harness.report.statistics import bootstrap
-from harness.report.tables import on_common_seeds
+from harness.report.tables import of_seeds
 from harness.report.text import findings
 from harness.sources.noise import ORACLE, Noise
 
@@ -41,7 +41,7 @@ def boot(cost, gain, spread=0.01, fields=40):
         for metric in METRICS:
             values = value + spread * rng.normal(0, 1, fields)
             made[name, metric] = bootstrap(pd.DataFrame({"above": values, "below": 1.0}, index=index))
-    return lambda rows: made
+    return lambda row, seeds: made
 
 
 def test_every_kind_and_level_of_the_study_is_compared_with_the_row_without_noise():
@@ -79,7 +79,7 @@ def test_rows_that_are_not_done_and_other_refinements_are_left_out():
     found = doses(results(some), boot(0.1, lambda _: 0))
     assert list(found["level"].unique()) == [0.1] and len(found) == len(METRICS)
     assert doses(results(some - {"network-manual"}), boot(0.1, lambda _: 0)).empty
-    assert doses({}, lambda _: {}).empty
+    assert doses({}, lambda row, seeds: {}).empty
 
 
 def test_a_seed_that_one_row_lacks_counts_for_none():
@@ -89,13 +89,17 @@ def test_a_seed_that_one_row_lacks_counts_for_none():
         done[row] = done[row]._replace(runs=[SimpleNamespace(run_id=f"{row}-{seed}", seed=seed) for seed in seeds])
 
     def of(some):
-        values = {row: np.full(3, sum(1.0 + run.seed for run in result.runs)) for row, result in some.items()}
+        values = {row: np.full(3, sum(1.0 + run.seed for run in result.runs)) for row, result in some.items() if result.runs}
         return {(row, metric): each for row, each in values.items() for metric in METRICS}
 
-    found = doses(done, partial(on_common_seeds, results=done, boot=of(done), again=of))
+    found = doses(done, partial(of_seeds, results=done, boot=of(done), again=of))
     assert (found["seeds"] == 1).all() and (found["clean"] == 2).all()  # of seed 1 alone
-    same = {row: done[row]._replace(runs=done[row].runs[:1]) for row in ("network-manual", "noise-missing-0.1-0")}
-    assert on_common_seeds(list(same), same, {"as": "it was"}, of) == {"as": "it was"}
+    done["noise-missing-0.1-1"] = done["noise-missing-0.1-1"]._replace(runs=[SimpleNamespace(run_id="another", seed=3)])
+    assert doses(done, partial(of_seeds, results=done, boot=of(done), again=of))["gain"].isna().all()  # no seed in common
+
+
+def test_what_is_asked_of_all_seeds_of_a_row_is_not_worked_out_again():
+    assert of_seeds("network-manual", frozenset({0}), results(), {"as": "it was"}, pytest.fail) == {"as": "it was"}
 
 
 @pytest.mark.parametrize(
@@ -126,7 +130,7 @@ def test_the_report_says_it_in_words_and_draws_it(noisy, tmp_path):
     assert text.count("| missing ") == 5 * len(METRICS)
     (drawn,) = figures._of_noise(noisy, tmp_path)
     assert drawn.name == "noise.png" and (tmp_path / "noise.png").stat().st_size > 10_000
-    assert findings.noise(replace(noisy, noise=doses({}, lambda _: {}))) == ""
+    assert findings.noise(replace(noisy, noise=doses({}, lambda row, seeds: {}))) == ""
 
 
 def test_the_figure_of_all_rows_leaves_rows_with_noise_to_their_own(noisy):
