@@ -36,7 +36,7 @@ def pytest_report_header():
 
 
 def pytest_xdist_make_scheduler(config, log):
-    """With `--dist loadfile` all files that read the reproduction of every row are one: the worker that has them makes it once."""
+    """With `--dist loadfile` all files that read the reproduction of every row are one: it is made once."""
     from xdist.scheduler import LoadFileScheduling
 
     class ByFile(LoadFileScheduling):
