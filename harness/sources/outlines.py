@@ -77,7 +77,7 @@ class _Band(NamedTuple):
     Attributes
     ----------
     owner : (H, W) ints
-        The nucleus of a pixel; of background, the one next to it.
+        The nucleus of a pixel; of background, the one next to it, or any where none is as near as a ring reaches.
     near, contact, edge : (H, W) bools
         Within its nucleus' reach of an outline; next to a pixel where nuclei touch; pixels of a nucleus at its outline.
     squared : (H, W) ints
@@ -95,32 +95,31 @@ class _Band(NamedTuple):
 
 
 def _band(reach: float, labels: np.ndarray) -> _Band:
+    from harness.sources.classical.distance import nearest  # numba is a second that whoever names a step need not wait for
+
     edge, contact = _edges(labels)
-    squared, nearest = _nearest(edge)  # on either side of it
-    owner = np.where(labels > 0, labels, labels.ravel().take(nearest))
     reaches = reach * np.sqrt(4 / np.pi * np.bincount(labels.ravel()))
+    reaches[0] = 0  # of what no nucleus is near
+    squared, where = nearest(edge, RING * reaches.max())  # on either side of it
+    owner = np.where(labels > 0, labels, labels.take(where)).astype(np.intp)  # an index, five times
     near = squared <= _square_up_to(reaches).take(owner)
-    return _Band(owner, near, contact.ravel().take(nearest), edge, squared, reaches)
+    return _Band(owner, near, contact.take(where), edge, squared, reaches)
 
 
 def _edges(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Pixels of a nucleus with a side to something else, and those of them with a side to another nucleus."""
-    padded = np.pad(labels, 1, mode="edge")
-    sides = (padded[:-2, 1:-1], padded[2:, 1:-1], padded[1:-1, :-2], padded[1:-1, 2:])
-    edge = np.logical_or.reduce([side != labels for side in sides]) & (labels > 0)
-    contact = np.logical_or.reduce([(side != labels) & (side > 0) for side in sides]) & (labels > 0)
-    return edge, contact
+    nucleus = labels > 0
+    edge, contact = np.zeros((2, *labels.shape), bool)
+    for above, below in ((np.s_[:-1], np.s_[1:]), (np.s_[:, :-1], np.s_[:, 1:])):
+        differ = labels[above] != labels[below]
+        touch = differ & nucleus[above] & nucleus[below]
+        for side in (above, below):
+            edge[side] |= differ
+            contact[side] |= touch
+    return edge & nucleus, contact
 
 
 # Distances are compared by their squares, integers that 32 bits hold up to 46,000 px: a root of every pixel takes too long.
-
-
-def _nearest(edge: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Squared distance of each pixel to the next one of an edge, and where that lies in the flat image: (H, W) ints."""
-    row, column = ndimage.distance_transform_edt(~edge, return_distances=False, return_indices=True)
-    rows, columns = np.ogrid[: edge.shape[0], : edge.shape[1]]
-    rows, columns = rows.astype(np.int32), columns.astype(np.int32)
-    return (row - rows) ** 2 + (column - columns) ** 2, row * edge.shape[1] + column
 
 
 def _square_up_to(distances: np.ndarray) -> np.ndarray:
@@ -147,9 +146,10 @@ def _levels(level: float, smooth: np.ndarray, owner: np.ndarray, ring: np.ndarra
 
 def _medians(values: np.ndarray, where: np.ndarray, labels: np.ndarray, count: int) -> np.ndarray:
     """Median of the values under each of `count` ids; NaN where there are none."""
-    found = labels[where]
+    places = np.flatnonzero(where)
+    found = labels.take(places)
     order = np.argsort(found.astype(np.min_scalar_type(count)), kind="stable")  # of 16 bits or less without comparing
-    groups = np.split(values[where][order], np.cumsum(np.bincount(found, minlength=count))[:-1])
+    groups = np.split(values.take(places[order]), np.cumsum(np.bincount(found, minlength=count))[:-1])
     return np.array([_median(group) if len(group) else np.nan for group in groups])
 
 
@@ -180,7 +180,9 @@ def _whole(labels: np.ndarray) -> np.ndarray:
 
 def _with_gaps(windows: Sequence[tuple[slice, ...] | None], labels: np.ndarray) -> np.ndarray:
     """The ids that may have holes: in their windows lies background that is cut off from the rest."""
-    gaps = _corners(ndimage.find_objects(ndimage.label(labels == 0)[0]))
+    from harness.sources.classical.components import label_background
+
+    gaps = _corners(ndimage.find_objects(label_background(labels > 0)[0]))
     nuclei = _corners(windows)
     inside = (gaps[:, None, 0] > nuclei[:, 0]) & (gaps[:, None, 1] < nuclei[:, 1])
     return 1 + np.flatnonzero(inside.all(axis=-1).any(axis=0))

@@ -53,6 +53,20 @@ def test_a_level_is_a_share_of_each_nucleus_own_contrast():
 
 
 @pytest.mark.parametrize("move", MOVES)
+def test_what_no_nucleus_reaches_changes_nothing(move):
+    """Also where one of them has no background around it, and takes the middle of what the others have."""
+    labels = np.zeros((56, 56), np.int32)
+    for id_, (row, column) in enumerate(np.ndindex(3, 3), start=1):
+        labels[8 + 14 * row : 20 + 14 * row, 8 + 14 * column : 20 + 14 * column] = id_
+    image = np.where(labels, 1000.0, np.add.outer(2 * np.arange(56), 5 * np.arange(56)))
+    image[22:34, 22:34] = np.linspace(100, 1000, 12)
+    far = ndimage.distance_transform_edt(labels == 0) > 8
+    found = move(image, labels)
+    for value in (0, 50_000):
+        np.testing.assert_array_equal(move(np.where(far, value, image), labels), found)
+
+
+@pytest.mark.parametrize("move", MOVES)
 def test_nuclei_that_touch_keep_touching(move):
     """The valley between them is below half of their contrast."""
     left, right = disc(40, 40, 10), disc(40, 59, 10)

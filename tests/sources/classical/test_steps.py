@@ -13,7 +13,7 @@ from harness.core.errors import HarnessError
 from harness.core.label_images import new_ids
 from harness.sources.classical import Settings
 from harness.sources.classical.components import label, label_background
-from harness.sources.classical.distance import distances
+from harness.sources.classical.distance import distances, nearest
 from harness.sources.classical.filters import areas, fill_holes, take
 from harness.sources.classical.flood import flood
 from harness.sources.classical.foreground import fill_small_holes, smooth
@@ -45,6 +45,22 @@ def test_distances_far_from_the_background():
     mask = np.ones((60, 80), bool)
     mask[3, 70] = False
     np.testing.assert_array_equal(distances(mask), ndimage.distance_transform_edt(mask))
+
+
+@quick
+@given(masks.filter(np.any), st.sampled_from([0.5, 1, 3.3, 7, 30]))
+def test_the_nearest_within_reach_is_the_one_that_scipy_chooses(mask, reach):
+    row, column = ndimage.distance_transform_edt(~mask, return_distances=False, return_indices=True)
+    expected = (row - np.arange(mask.shape[0])[:, None]) ** 2 + (column - np.arange(mask.shape[1])) ** 2
+    squared, where = nearest(mask, reach)
+    within = expected <= reach**2
+    np.testing.assert_array_equal(squared[within], expected[within])
+    np.testing.assert_array_equal(where[within], (row * mask.shape[1] + column)[within])
+    assert (squared[~within] > reach**2).all() and mask.size > where.max() >= where.min() >= 0
+
+
+def test_where_nothing_is_on_nothing_is_within_reach():
+    assert (nearest(np.zeros((5, 7), bool), 3)[0] > 9).all()
 
 
 @pytest.mark.parametrize("size", [1, 7, 8, 100, 129, 8192, 8193, 50_001])
