@@ -49,7 +49,7 @@ def pytest_xdist_make_scheduler(config, log):
 
 @cache
 def reads_finished(file):
-    return bool(re.search(r"def test_.*\b(in_)?finished[,)]", file.read_text()))
+    return bool(re.search(r"def \w+\(.*\b(in_)?finished\b", file.read_text()))
 
 
 @pytest.fixture

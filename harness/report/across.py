@@ -23,7 +23,7 @@ from harness.scoring.names import METRICS, TABLES
 
 FIGURE = "jaccard_equal"  # the metric of the figure
 INTERVAL = ("value", "low", "high")
-PARTS = ("scores", "ranks", "claims", "noise")
+PARTS = ("scores", "ranks", "claims", "noise", "transfer")
 ABOUT = """\
 Value with its 95 % interval (bootstrap over test fields, and over seeds where a row has several), and in brackets the rank
 with the 95 % interval of ranks on the same resamples, all rows on the same fields. Bold: rank 1. *Mean rank*: over the data
@@ -38,6 +38,12 @@ NOISE = """\
 
 As the report of one data set judges it: from a level on where it helps there and at all higher levels tried. In brackets the
 highest level tried, and what it costs against labels without noise."""
+
+TRANSFER = """\
+## Learned on one data set, scored on another
+
+{metric} of networks by the data set that they learned on, means over seeds; `tables/transfer.csv` has the other metrics and how
+many seeds."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +64,8 @@ class Across:
         are left out.
     noise : DataFrame
         See `harness.report.noise.doses`, with the column dataset.
+    transfer : DataFrame
+        See `harness.report.transfer.pairs`; of networks that were scored on these data sets.
     """
 
     contents: Sequence[Content]
@@ -65,6 +73,7 @@ class Across:
     ranks: pd.DataFrame
     claims: pd.DataFrame
     noise: pd.DataFrame
+    transfer: pd.DataFrame
 
     @property
     def names(self) -> list[str]:
@@ -98,6 +107,7 @@ def gather(contents: Sequence[Content]) -> Across:
         pd.DataFrame([line for metric in TABLES for line in _mean_ranks(contents, metric)], columns=["row", "metric", *INTERVAL]),
         pd.concat([_claims(content) for content in contents], ignore_index=True),
         pd.concat([content.noise.assign(dataset=content.dataset.name) for content in contents], ignore_index=True),
+        _transfer(contents[0].transfer, names),
     )
 
 
@@ -151,6 +161,11 @@ def _claims(content: Content) -> pd.DataFrame:
     return pd.concat(lines, ignore_index=True).assign(dataset=content.dataset.name)
 
 
+def _transfer(pairs: pd.DataFrame, names: list[str]) -> pd.DataFrame:
+    """The report of any data set has the pairs of all."""
+    return pairs[pairs["scored_on"].isin(names)] if len(pairs) else pairs
+
+
 # ---- what is written
 
 
@@ -200,13 +215,13 @@ def as_json(found: Across) -> dict:
 
 
 def markdown(found: Across) -> str:
-    """The tables of all metrics, then the claims."""
+    """The tables of all metrics, then the claims, noise and pairs of data sets."""
     parts = [f"# {len(found.names)} data sets", _fields(found), ABOUT]
     for metric, shown in TABLES.items():
         parts += [f"## {shown.title}", to_markdown(_table(found, metric))]
     figure = "![Rows on each data set, and their mean ranks](figures/across.png)"
     parts += ["## Figure", f"{TABLES[FIGURE].title}:\n\n{figure}", CLAIMED, _claim_table(found)]
-    return "\n\n".join([*parts, *_noise(found)]) + "\n"
+    return "\n\n".join([*parts, *_noise(found), *_transfer_table(found)]) + "\n"
 
 
 def _fields(found):
@@ -279,3 +294,14 @@ def _noise(found):
 def _helping(lines):
     worst = lines.loc[lines["level"].idxmax()]
     return f"{helps_from(lines)} ({worst['level']:g}: {signed(worst['kept'])} kept, {signed(worst['remedied'])} remedied)"
+
+
+def _transfer_table(found):
+    """A line per network and what it learned on, a column per data set that it was scored on."""
+    lines = []
+    for (row, learned_on), same in found.transfer.groupby(["row", "learned_on"], sort=False) if len(found.transfer) else ():
+        scored = dict(zip(same["scored_on"], same[FIGURE], strict=True))
+        line = {"": found.titles[row], "learned on": code(learned_on)}
+        lines.append(line | {escape(name): number(scored[name]) if name in scored else NONE for name in found.names})
+    about = TRANSFER.format(metric=TABLES[FIGURE].title)
+    return [about, to_markdown(pd.DataFrame(lines), ("", "learned on"))] if lines else []

@@ -58,6 +58,9 @@ def test_a_trained_network_is_scored_on_other_fields(command, fields, elsewhere,
     assert table["dice_nuclei"][0] == pytest.approx(run.metrics["dice_nuclei"])
     assert "## Learned on one data set, scored on another" in (tmp_path / "report" / "report.md").read_text()
 
+    assert command("report", "--dataset", fields, "--dataset", elsewhere, "--profile", "smoke", "--out", "both")[0] == 0
+    assert pd.read_csv(tmp_path / "both" / "tables" / "transfer.csv").equals(table)
+
 
 def check_prediction(run, dataset):
     """By the same weights in a network of any size, which no run has."""

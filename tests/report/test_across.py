@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from harness.core.errors import HarnessError
+from harness.core.markdown import NONE
 from harness.experiment.registry import Claim
 from harness.report import across, content, margins
 from harness.report.statistics import RESAMPLES
@@ -93,6 +94,17 @@ ONE_ROW = (
     '[rows.one]\ntitle = "One"\nmethod = "classical"\nlabels = "cellprofiler:shape/intensity"\n'
     '[tables.t]\ntitle = "T"\nmetrics = ["dice_nuclei"]\n'
 )
+
+
+def test_what_a_network_learned_on_stands_beside_what_it_is_scored_on(one):
+    scored = [("synthetic", "synthetic", 0.8), ("elsewhere", "synthetic", 0.7), ("elsewhere", "elsewhere", 0.9)]
+    pairs = pd.DataFrame(scored, columns=["learned_on", "scored_on", "jaccard_equal"]).assign(row="network-manual", seeds=1)
+    other = replace(one, dataset=replace(one.dataset, name="other"), transfer=pairs)
+    text = across.markdown(across.gather([replace(one, transfer=pairs), other]))
+    title = one.results["network-manual"].row.title
+    *_, head, _, first, second = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines()]
+    assert head == ["", "learned on", "synthetic", "other"]
+    assert first == [f"*{title}*", "`synthetic`", "0.800", NONE] and second[1:] == ["`elsewhere`", "0.700", NONE]
 
 
 def test_the_command(harness, fields, tmp_path):
